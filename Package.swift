@@ -1,0 +1,153 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
+let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioFoundation: Target.Dependency = .product(name: "NIOFoundationCompat", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let serviceLifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+
+let package = Package(
+    name: "hallmark",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "TUF", targets: ["TUF"]),
+        .executable(name: "hallmark", targets: ["hallmark"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // Level 0: values and one SQL interface.
+        .target(name: "TUF", dependencies: [crypto, cryptoExtras, x509, asn1]),
+        .target(name: "OCI", dependencies: [crypto, "CZlib"]),
+        .target(name: "Database", dependencies: [.product(name: "GRDB", package: "GRDB.swift"), logging]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+
+        // Level 1: what both ends of a protocol share.
+        .target(name: "KeyStore", dependencies: ["TUF", crypto, cryptoExtras, asn1]),
+        .target(name: "NotaryAPI", dependencies: ["TUF"]),
+        .target(
+            name: "HTTPService",
+            dependencies: [
+                crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioFoundation, nioSSL, serviceLifecycle,
+            ]
+        ),
+
+        // Level 2: clients and servers.
+        .target(
+            name: "TrustClient",
+            dependencies: [
+                "TUF", "KeyStore", "NotaryAPI", crypto, x509, logging, nioCore, nioSSL, nioFoundation, httpClient,
+            ]
+        ),
+        .target(
+            name: "RegistryClient",
+            dependencies: ["OCI", crypto, logging, nioCore, nioSSL, nioFoundation, httpClient]
+        ),
+        .target(
+            name: "TrustSigner",
+            dependencies: ["TUF", "KeyStore", "Database", "NotaryAPI", "HTTPService", crypto, cryptoExtras, logging]
+        ),
+        .target(
+            name: "TrustServer",
+            dependencies: [
+                "TUF", "Database", "NotaryAPI", "HTTPService", crypto, logging, nioCore, nioFoundation,
+                serviceLifecycle,
+            ]
+        ),
+        .target(
+            name: "Registry",
+            dependencies: [
+                "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix, nioFoundation, serviceLifecycle,
+            ]
+        ),
+
+        // Level 3: names to digests.
+        .target(
+            name: "ContentTrust",
+            dependencies: ["TUF", "OCI", "KeyStore", "TrustClient", "RegistryClient", logging]
+        ),
+
+        // Level 5: the command.
+        .executableTarget(
+            name: "hallmark",
+            dependencies: [
+                "TUF", "OCI", "Database", "KeyStore", "NotaryAPI", "HTTPService", "TrustClient", "RegistryClient",
+                "TrustSigner", "TrustServer", "Registry", "ContentTrust", logging, serviceLifecycle,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]
+        ),
+
+        .testTarget(name: "TUFTests", dependencies: ["TUF", crypto, cryptoExtras, x509, asn1]),
+        .testTarget(name: "OCITests", dependencies: ["OCI", crypto]),
+        .testTarget(name: "DatabaseTests", dependencies: ["Database"]),
+        .testTarget(name: "KeyStoreTests", dependencies: ["KeyStore", "TUF", crypto]),
+        .testTarget(
+            name: "HTTPServiceTests",
+            dependencies: ["HTTPService", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient]
+        ),
+        .testTarget(
+            name: "TrustClientTests",
+            dependencies: [
+                "TrustClient", "TrustServer", "TrustSigner", "TUF", "KeyStore", "NotaryAPI", "HTTPService", "Database",
+                logging, nioCore, httpClient,
+            ]
+        ),
+        .testTarget(
+            name: "RegistryClientTests",
+            dependencies: ["RegistryClient", "Registry", "OCI", "HTTPService", "Database", crypto, logging, nioCore]
+        ),
+        .testTarget(name: "TrustSignerTests", dependencies: ["TrustSigner", "TUF", "KeyStore", "Database", crypto]),
+        .testTarget(
+            name: "TrustServerTests",
+            dependencies: [
+                "TrustServer", "TrustSigner", "TUF", "Database", "NotaryAPI", "HTTPService", crypto, x509, asn1,
+                logging,
+                nioCore, httpClient,
+            ]
+        ),
+        .testTarget(
+            name: "RegistryTests",
+            dependencies: [
+                "Registry", "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix, httpClient,
+            ]
+        ),
+        .testTarget(
+            name: "ContentTrustTests",
+            dependencies: ["ContentTrust", "TUF", "OCI", "KeyStore", "TrustClient", "RegistryClient"]
+        ),
+    ]
+)
+
+// The DocC plugin is a tool of the documentation build alone: `make docs` sets the variable.
+if Context.environment["HALLMARK_DOCC"] != nil {
+    package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
+}
+
+for target in package.targets where target.type != .system {
+    target.swiftSettings = [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+        .treatAllWarnings(as: .error),
+    ]
+}
