@@ -14,6 +14,7 @@ package protocol SQLDatabase: Sendable {
     /// Runs the block in one transaction: all of it is durable when this returns, none of it is there when this throws.
     /// Several writes may share one commit. A block may be run again when the database reports a serialization failure,
     /// so it must have no effect but on the connection.
+    @discardableResult
     func write<Result: Sendable>(
         _ block: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result
