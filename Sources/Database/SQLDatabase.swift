@@ -2,7 +2,7 @@
 
 /// An SQL database behind one of two drivers: SQLite (embedded default) or PostgreSQL.
 ///
-/// SQL is the portable subset that both understand, with `?` for parameters; a driver rewrites what differs. Blocks run
+/// SQL is the portable subset of ``PortableSQL``, with `?` for parameters; a driver rewrites what differs. Blocks run
 /// on a thread of the driver's own, never on the cooperative pool, so they may take their time but must not wait for
 /// other tasks.
 package protocol SQLDatabase: Sendable {
