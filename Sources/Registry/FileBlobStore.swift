@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Crypto
 package import FoundationEssentials
 package import HTTPService
-package import NIOCore
+import NIOCore
 package import NIOPosix
 package import OCI
 
@@ -101,7 +100,7 @@ package final class FileBlobStore: BlobStore {
             if replacing { try Self.remove(path) }
             do {
                 try systemCall("link", path) { link(upload.path, path) }
-            } catch where error.number == EEXIST {
+            } catch let error as FileSystemError where error.number == EEXIST {
                 return false
             }
             do {
@@ -167,11 +166,8 @@ extension FileBlobStore {
     }
 
     private static func makeDirectory(_ path: String) throws {
-        do {
-            try systemCall("mkdir", path) { mkdir(path, 0o700) }
-        } catch where error.number == EEXIST {
-            return
-        }
+        guard mkdir(path, 0o700) == -1, errno != EEXIST else { return }
+        throw FileSystemError(operation: "mkdir", path: path, number: errno)
     }
 
     private static func syncDirectory(_ path: String) throws {

@@ -112,7 +112,12 @@ final class FileUpload: BlobUpload {
             var done = 0
             while done < count {
                 let read = try systemCall("read", self.path) {
-                    pread(self.descriptor, block.baseAddress?.advanced(by: done), count - done, off_t(offset) + off_t(done))
+                    pread(
+                        self.descriptor,
+                        block.baseAddress?.advanced(by: done),
+                        count - done,
+                        off_t(offset) + off_t(done)
+                    )
                 }
                 guard read > 0 else { throw FileSystemError(operation: "read", path: self.path, number: EIO) }
                 done += read

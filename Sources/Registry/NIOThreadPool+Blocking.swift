@@ -6,6 +6,7 @@ extension NIOThreadPool {
     /// Runs a block that may wait for the disk. Unlike `runIfActive` it does not look at cancellation: bytes that a
     /// client sent before it went away are still written, and files are still tidied up.
     /// - Throws: What the block throws, or `CancellationError` when the pool has been shut down.
+    @discardableResult
     func blocking<Result: Sendable>(_ block: @escaping @Sendable () throws -> Result) async throws -> Result {
         try await withCheckedThrowingContinuation { continuation in
             self.submit { state in

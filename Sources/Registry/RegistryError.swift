@@ -2,7 +2,7 @@
 
 import FoundationEssentials
 package import HTTPService
-package import NIOCore
+import NIOCore
 package import NIOHTTP1
 
 /// A refusal in the form of the distribution specification: codes with messages, and the status that goes with them.
@@ -102,6 +102,12 @@ package struct RegistryError: HTTPErrorConvertible, Sendable, CustomStringConver
         self.headers = [:]
     }
 
+    private init(items: [Item], status: HTTPResponseStatus, headers: HTTPHeaders) {
+        self.items = items
+        self.status = status
+        self.headers = headers
+    }
+
     package var response: HTTPResponse {
         var headers = self.headers
         headers.replaceOrAdd(name: "content-type", value: "application/json")
@@ -118,5 +124,14 @@ enum RegistryJSON {
         encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
         guard let data = try? encoder.encode(value) else { return ByteBuffer(string: "{}") }
         return ByteBuffer(bytes: data)
+    }
+}
+
+extension RegistryError {
+    /// The same error with more fields in its reply.
+    func adding(_ headers: HTTPHeaders) -> RegistryError {
+        var all = self.headers
+        all.add(contentsOf: headers)
+        return RegistryError(items: self.items, status: self.status, headers: all)
     }
 }

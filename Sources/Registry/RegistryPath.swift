@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import HTTPService
 package import NIOHTTP1
 package import OCI
 
