@@ -64,38 +64,30 @@ public struct Digest: Sendable, Hashable, Comparable, CustomStringConvertible {
 
     /// Hashes content as it streams.
     public struct Hasher: Sendable {
-        private enum Function: Sendable {
-            case sha256(SHA256)
-            case sha512(SHA512)
-        }
-
-        private var function: Function
+        // One of the two is set: plain optionals let the hash be updated in place, without a copy for each piece.
+        private var sha256: SHA256?
+        private var sha512: SHA512?
 
         /// Starts an empty hash.
         public init(_ algorithm: Algorithm = .sha256) {
             switch algorithm {
-            case .sha256: self.function = .sha256(SHA256())
-            case .sha512: self.function = .sha512(SHA512())
+            case .sha256: self.sha256 = SHA256()
+            case .sha512: self.sha512 = SHA512()
             }
         }
 
         /// Adds bytes.
         public mutating func update(bufferPointer: UnsafeRawBufferPointer) {
-            switch self.function {
-            case .sha256(var hash):
-                hash.update(bufferPointer: bufferPointer)
-                self.function = .sha256(hash)
-            case .sha512(var hash):
-                hash.update(bufferPointer: bufferPointer)
-                self.function = .sha512(hash)
-            }
+            self.sha256?.update(bufferPointer: bufferPointer)
+            self.sha512?.update(bufferPointer: bufferPointer)
         }
 
         /// The digest of everything added so far; more may be added afterwards.
         public func finalize() -> Digest {
-            switch self.function {
-            case .sha256(let hash): Digest(algorithm: .sha256, hash: hash.finalize())
-            case .sha512(let hash): Digest(algorithm: .sha512, hash: hash.finalize())
+            if let hash = self.sha512 {
+                Digest(algorithm: .sha512, hash: hash.finalize())
+            } else {
+                Digest(algorithm: .sha256, hash: (self.sha256 ?? SHA256()).finalize())
             }
         }
     }
@@ -112,5 +104,18 @@ public struct Digest: Sendable, Hashable, Comparable, CustomStringConvertible {
             text.append(digits[Int(byte & 15)])
         }
         return String(decoding: text, as: UTF8.self)
+    }
+}
+
+extension Digest: Codable {
+    /// Reads the text form.
+    public init(from decoder: any Decoder) throws {
+        try self.init(decoder.singleValueContainer().decode(String.self))
+    }
+
+    /// Writes the text form.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(self.description)
     }
 }
