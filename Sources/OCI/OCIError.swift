@@ -14,6 +14,10 @@ public struct OCIError: Error, Sendable, CustomStringConvertible {
         case manifestInvalid
         /// An image layout or archive that is broken, truncated or unsafe.
         case archiveInvalid
+        /// No image of that name or platform in a layout or archive, or several where one is needed.
+        case imageUnknown
+        /// The file system refused.
+        case inputOutput
     }
 
     /// What kind of thing is wrong.

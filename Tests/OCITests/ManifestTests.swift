@@ -19,6 +19,41 @@ private func parse(_ json: String, _ type: MediaType?) throws -> Manifest {
     try Manifest(parsing: Array(json.utf8), mediaType: type)
 }
 
+private let refusedManifestCases: [(String, MediaType?)] = [
+    ("{}", .imageManifest),
+    ("", nil), ("[]", nil), ("null", nil), ("{", nil), (#"{"a":1} x"#, nil), (#"{"a":01}"#, nil),
+    (#"{"a":"\x"}"#, nil),
+    (#"{"a":"\ud800"}"#, nil), (#"{"a":tru}"#, nil), ("{\"a\":\"\u{1}\"}", nil), (#"{"a":"#, nil),
+    (#"{"a":"b\"#, nil),
+    (#"{"schemaVersion":2}"#, nil),
+    (#"{"schemaVersion":1,"fsLayers":[]}"#, nil),
+    (#"{"schemaVersion":3,\#(config),"layers":[]}"#, .imageManifest),
+    (#"{"schemaVersion":"2",\#(config),"layers":[]}"#, .imageManifest),
+    (#"{"schemaVersion":2,"layers":[]}"#, .imageManifest),
+    (#"{"schemaVersion":2,\#(config)}"#, .imageManifest),
+    (#"{"schemaVersion":2,\#(config),"layers":[],"manifests":[]}"#, .imageManifest),
+    (#"{"schemaVersion":2,\#(config),"layers":[],"manifests":[]}"#, .imageIndex),
+    (#"{"schemaVersion":2,"layers":[],"manifests":[]}"#, nil),
+    (#"{"schemaVersion":2,\#(config),"layers":[]}"#, .imageIndex),
+    (#"{"schemaVersion":2,\#(config),"layers":[]}"#, .dockerManifest),
+    (#"{"schemaVersion":2,\#(config),"layers":[]}"#, .dockerSignedSchema1),
+    (#"{"schemaVersion":2,\#(config),"layers":[]}"#, MediaType(rawValue: "text/plain")),
+    (#"{"schemaVersion":2,"mediaType":"\#(MediaType.imageIndex)",\#(config),"layers":[]}"#, .imageManifest),
+    (#"{"schemaVersion":2,"mediaType":"text/plain",\#(config),"layers":[]}"#, nil),
+    (#"{"schemaVersion":2,"schemaVersion":2,\#(config),"layers":[]}"#, .imageManifest),
+    (#"{"schemaVersion":2,\#(config),"layers":[],"l\u0061yers":[]}"#, .imageManifest),
+    (#"{"schemaVersion":2,\#(config),"layers":[],"Layers":[\#(layer)]}"#, .imageManifest),
+    (
+        #"{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"\#(digest)","size":1,"Digest":"y"}]}"#,
+        .imageIndex
+    ),
+    (#"{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"\#(digest)","size":-1}]}"#, .imageIndex),
+    (#"{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"\#(digest)","size":1e99}]}"#, .imageIndex),
+    (#"{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"sha256:x","size":1}]}"#, .imageIndex),
+    (#"{"schemaVersion":2,"manifests":[{"mediaType":"x","size":1}]}"#, .imageIndex),
+    (#"{"schemaVersion":2,"manifests":[\#(child("{}", .dockerSignedSchema1))]}"#, .imageIndex),
+]
+
 struct ManifestTests {
     @Test("An OCI image manifest is read with all that it refers to")
     func image() throws {
@@ -76,46 +111,13 @@ struct ManifestTests {
                 #"{"schemaVersion":2,"config":{"mediaType":"x/y","digest":"\#(hash)","size":2,"data":"\#(data)"},"layers":[]}"#
         }
         #expect(try parse(json("e30="), .imageManifest).config?.data == Array("{}".utf8))
-        #expect(throws: OCIError.self) { try parse(json("e31="), .imageManifest) }
+        #expect(throws: OCIError.self) { try parse(json("e3w="), .imageManifest) }
         #expect(throws: OCIError.self) { try parse(json("!"), .imageManifest) }
     }
 
     @Test(
         "What is ambiguous, broken or unsupported is refused",
-        arguments: [
-            ("{}", .imageManifest),
-            ("", nil), ("[]", nil), ("null", nil), ("{", nil), (#"{"a":1} x"#, nil), (#"{"a":01}"#, nil),
-            (#"{"a":"\x"}"#, nil),
-            (#"{"a":"\ud800"}"#, nil), (#"{"a":tru}"#, nil), ("{\"a\":\"\u{1}\"}", nil), (#"{"a":"#, nil),
-            (#"{"a":"b\"#, nil),
-            (#"{"schemaVersion":2}"#, nil),
-            (#"{"schemaVersion":1,"fsLayers":[]}"#, nil),
-            (#"{"schemaVersion":3,\#(config),"layers":[]}"#, .imageManifest),
-            (#"{"schemaVersion":"2",\#(config),"layers":[]}"#, .imageManifest),
-            (#"{"schemaVersion":2,"layers":[]}"#, .imageManifest),
-            (#"{"schemaVersion":2,\#(config)}"#, .imageManifest),
-            (#"{"schemaVersion":2,\#(config),"layers":[],"manifests":[]}"#, .imageManifest),
-            (#"{"schemaVersion":2,\#(config),"layers":[],"manifests":[]}"#, .imageIndex),
-            (#"{"schemaVersion":2,"layers":[],"manifests":[]}"#, nil),
-            (#"{"schemaVersion":2,\#(config),"layers":[]}"#, .imageIndex),
-            (#"{"schemaVersion":2,\#(config),"layers":[]}"#, .dockerManifest),
-            (#"{"schemaVersion":2,\#(config),"layers":[]}"#, .dockerSignedSchema1),
-            (#"{"schemaVersion":2,\#(config),"layers":[]}"#, MediaType(rawValue: "text/plain")),
-            (#"{"schemaVersion":2,"mediaType":"\#(MediaType.imageIndex)",\#(config),"layers":[]}"#, .imageManifest),
-            (#"{"schemaVersion":2,"mediaType":"text/plain",\#(config),"layers":[]}"#, nil),
-            (#"{"schemaVersion":2,"schemaVersion":2,\#(config),"layers":[]}"#, .imageManifest),
-            (#"{"schemaVersion":2,\#(config),"layers":[],"l\u0061yers":[]}"#, .imageManifest),
-            (#"{"schemaVersion":2,\#(config),"layers":[],"Layers":[\#(layer)]}"#, .imageManifest),
-            (
-                #"{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"\#(digest)","size":1,"Digest":"y"}]}"#,
-                .imageIndex
-            ),
-            (#"{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"\#(digest)","size":-1}]}"#, .imageIndex),
-            (#"{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"\#(digest)","size":1e99}]}"#, .imageIndex),
-            (#"{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"sha256:x","size":1}]}"#, .imageIndex),
-            (#"{"schemaVersion":2,"manifests":[{"mediaType":"x","size":1}]}"#, .imageIndex),
-            (#"{"schemaVersion":2,"manifests":[\#(child("{}", .dockerSignedSchema1))]}"#, .imageIndex),
-        ] as [(String, MediaType?)]
+        arguments: refusedManifestCases
     )
     func refusals(json: String, type: MediaType?) {
         #expect(throws: OCIError.self) { try parse(json, type) }
