@@ -42,7 +42,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Level 1: what both ends of a protocol share.
-        .target(name: "KeyStore", dependencies: ["TUF", crypto, cryptoExtras, asn1]),
+        .target(name: "KeyStore", dependencies: ["TUF", crypto, cryptoExtras, x509, asn1]),
         .target(name: "NotaryAPI", dependencies: ["TUF"]),
         .target(
             name: "HTTPService",
