@@ -111,7 +111,7 @@ struct BlobTests {
 
     @Test("a mount without a source finds the blob anywhere, unless that is not allowed", arguments: [true, false])
     func anonymousMount(isAllowed: Bool) async throws {
-        try await RegistryFixture.run(configure: { $0.allowsAnonymousMount = isAllowed }) { fixture in
+        try await RegistryFixture.run(.set(\.allowsAnonymousMount, isAllowed)) { fixture in
             try await fixture.pushBlob(Self.content, to: "a")
             let reply = try await fixture.send(.POST, "/v2/b/blobs/uploads/?mount=\(Self.digest)")
             #expect(reply.status == (isAllowed ? 201 : 202))
@@ -190,14 +190,14 @@ struct BlobTests {
 
     @Test("deletes and pushes can be switched off")
     func switches() async throws {
-        try await RegistryFixture.run(configure: { $0.allowsDelete = false }) { fixture in
+        try await RegistryFixture.run(.set(\.allowsDelete, false)) { fixture in
             try await fixture.pushBlob(Self.content, to: "a")
             let reply = try await fixture.send(.DELETE, Self.blob)
             #expect(reply.status == 405)
             #expect(reply.codes == ["UNSUPPORTED"])
             #expect(try await fixture.send(.HEAD, Self.blob).status == 200)
         }
-        try await RegistryFixture.run(configure: { $0.allowsWrites = false }) { fixture in
+        try await RegistryFixture.run(.set(\.allowsWrites, false)) { fixture in
             let reply = try await fixture.send(.POST, "/v2/a/blobs/uploads/")
             #expect(reply.codes == ["UNSUPPORTED"])
             #expect(try await fixture.send(.GET, "/v2/_catalog").status == 200)

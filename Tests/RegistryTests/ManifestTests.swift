@@ -145,7 +145,7 @@ struct ManifestTests {
             #expect(index.codes == ["MANIFEST_BLOB_UNKNOWN"])
             #expect(try await fixture.send(.GET, "/v2/a/manifests/v1").status == 404)
         }
-        try await RegistryFixture.run(configure: { $0.allowsSparseIndexes = true }) { fixture in
+        try await RegistryFixture.run(.set(\.allowsSparseIndexes, true)) { fixture in
             let content = Samples.image(config: Self.config, layers: [])
             #expect(try await fixture.putManifest(content, to: "a", as: "v1").status == 400)
             let index = try await fixture.putManifest(
@@ -292,7 +292,7 @@ struct ManifestTests {
 
     @Test("with the memory for replies turned off everything is read from the database")
     func withoutCache() async throws {
-        try await RegistryFixture.run(configure: { $0.cacheSize = 0 }) { fixture in
+        try await RegistryFixture.run(.set(\.cacheSize, 0)) { fixture in
             let digest = try await fixture.pushImage("one", to: "a", as: "v1")
             for _ in 0..<2 { #expect(try await fixture.send(.GET, "/v2/a/manifests/v1").status == 200) }
             let request = HTTPRequest(method: .GET, path: "/v2/a/manifests/v1")

@@ -22,6 +22,15 @@ final class RegistryFixture: Sendable {
         func advance(by seconds: TimeInterval) { self.seconds.withLock { $0 += seconds } }
     }
 
+    /// A setting that differs from the standard.
+    struct Option {
+        let apply: (inout Registry.Configuration) -> Void
+
+        static func set<Value>(_ path: WritableKeyPath<Registry.Configuration, Value>, _ value: Value) -> Option {
+            Option { $0[keyPath: path] = value }
+        }
+    }
+
     struct Reply: Sendable {
         let status: Int
         let headers: HTTPHeaders
@@ -58,14 +67,14 @@ final class RegistryFixture: Sendable {
     /// Runs the body with a new registry, and removes everything afterwards.
     static func run(
         injector: FailureInjector? = nil,
-        configure: (inout Registry.Configuration) -> Void = { _ in },
-        _ body: (RegistryFixture) async throws -> Void
+        _ options: Option...,
+        body: (RegistryFixture) async throws -> Void
     ) async throws {
         let directory = NSTemporaryDirectory() + "registry-tests-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: directory) }
         var configuration = Registry.Configuration(directory: directory + "/blobs")
-        configure(&configuration)
+        for option in options { option.apply(&configuration) }
         let fixture = try await RegistryFixture(directory, configuration, injector)
         let result: Result<Void, any Error>
         do {

@@ -59,6 +59,18 @@ struct UploadFailureTests {
         }
     }
 
+    @Test("bytes whose sync failed are not trusted any more: the upload ends")
+    func syncFails() async throws {
+        let injector = FailureInjector()
+        try await RegistryFixture.run(injector: injector) { fixture in
+            let location = try await fixture.startUpload(in: "a")
+            injector.fail(.sync)
+            #expect(try await fixture.send(.PATCH, location, Self.content).status == 500)
+            injector.heal()
+            #expect(try await fixture.send(.PUT, location + "?digest=\(Self.digest)").status == 404)
+        }
+    }
+
     @Test("a torn write that cannot even be undone never becomes a blob")
     func tornWriteStays() async throws {
         let injector = FailureInjector()
@@ -183,7 +195,7 @@ struct UploadFailureTests {
 
     @Test("as many uploads as may be at once: one more is told to come again")
     func tooMany() async throws {
-        try await RegistryFixture.run(configure: { $0.maximumReceivingUploads = 1 }) { fixture in
+        try await RegistryFixture.run(.set(\.maximumReceivingUploads, 1)) { fixture in
             let location = try await fixture.startUpload(in: "a")
             let body = FedBody()
             async let first = fixture.send(.PATCH, location, body.body)

@@ -286,7 +286,7 @@ struct UploadTests {
 
     @Test("a blob larger than allowed is refused, known beforehand or not")
     func tooLarge() async throws {
-        try await RegistryFixture.run(configure: { $0.maximumBlobSize = 1_000 }) { fixture in
+        try await RegistryFixture.run(.set(\.maximumBlobSize, 1_000)) { fixture in
             let location = try await fixture.startUpload(in: "a")
             let content = Samples.bytes(1_001)
             for reply in try await [
