@@ -343,7 +343,8 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     // MARK: Refusals
 
     private func inputIsMalformed(_ error: HTTPParserError) {
-        guard !self.inputIsBroken else { return }
+        // The parser says this of a connection that ends in mid-request: `channelInactive` follows.
+        guard error != .invalidEOFState, !self.inputIsBroken else { return }
         self.inputIsBroken = true
         switch self.phase {
         case .idle where self.pipelined.isEmpty:
