@@ -115,7 +115,7 @@ let package = Package(
             name: "RegistryClientTests",
             dependencies: ["RegistryClient", "Registry", "OCI", "HTTPService", "Database", crypto, logging, nioCore]
         ),
-        .testTarget(name: "TrustSignerTests", dependencies: ["TrustSigner", "TUF", "KeyStore", "Database", crypto]),
+        .testTarget(name: "TrustSignerTests", dependencies: ["TrustSigner", "TUF", "KeyStore", "NotaryAPI", "Database", crypto]),
         .testTarget(
             name: "TrustServerTests",
             dependencies: [
