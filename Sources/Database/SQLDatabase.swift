@@ -2,7 +2,7 @@
 
 /// An SQL database behind one of two drivers: SQLite (embedded default) or PostgreSQL.
 ///
-/// SQL is the portable subset that both understand, with `?` for parameters; a driver rewrites what differs. Blocks run
+/// SQL is the portable subset of ``PortableSQL``, with `?` for parameters; a driver rewrites what differs. Blocks run
 /// on a thread of the driver's own, never on the cooperative pool, so they may take their time but must not wait for
 /// other tasks.
 package protocol SQLDatabase: Sendable {
@@ -14,6 +14,7 @@ package protocol SQLDatabase: Sendable {
     /// Runs the block in one transaction: all of it is durable when this returns, none of it is there when this throws.
     /// Several writes may share one commit. A block may be run again when the database reports a serialization failure,
     /// so it must have no effect but on the connection.
+    @discardableResult
     func write<Result: Sendable>(
         _ block: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result

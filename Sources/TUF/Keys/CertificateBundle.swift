@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CryptoExtras
+public import FoundationEssentials
+import SwiftASN1
+public import X509
+
+/// The certificates of one root key: a leaf and the intermediates above it, as PEM.
+struct CertificateBundle {
+    /// More certificates than a bundle may have.
+    private static let maximumCount = 16
+
+    let certificates: [Certificate]
+    /// The first certificate: the one whose key verifies.
+    let first: Certificate
+
+    /// - Throws: ``TUFError`` with code `invalidKey` when the bytes are not one or more PEM certificates.
+    init(pem: [UInt8]) throws {
+        do {
+            let documents = try PEMDocument.parseMultiple(pemString: String(decoding: pem, as: UTF8.self))
+            guard documents.count <= Self.maximumCount else {
+                throw TUFError(.invalidKey, "a bundle of more than \(Self.maximumCount) certificates")
+            }
+            self.certificates = try documents.map { try Certificate(pemDocument: $0) }
+        } catch let error as TUFError {
+            throw error
+        } catch {
+            throw TUFError(.invalidKey, "not a PEM certificate: \(error)")
+        }
+        guard let first = self.certificates.first else { throw TUFError(.invalidKey, "no PEM certificate") }
+        self.first = first
+    }
+
+    /// The leaf of a bundle that may sign the root of a collection: the first certificate is not a CA's and all others
+    /// are, its common name is the collection's, it is in force, and its key and signature are strong.
+    /// - Throws: ``TUFError`` with code `untrustedRoot` that says which of these fails.
+    func rootLeaf(for gun: String, at now: Date) throws -> Certificate {
+        func refuse(_ reason: String) -> TUFError { TUFError(.untrustedRoot, role: .root, reason) }
+        guard !Self.isAuthority(self.first), self.certificates.dropFirst().allSatisfy(Self.isAuthority) else {
+            throw refuse("a root key must be one certificate that is not a CA's, followed by those of its CAs alone")
+        }
+        let name = Self.commonName(of: self.first) ?? ""
+        guard Self.commonName(name, covers: gun) else {
+            throw refuse("the root certificate is for \(name.prefix(255)), not for \(gun)")
+        }
+        guard self.first.notValidAfter >= now else {
+            throw refuse("the root certificate for \(gun) expired on \(self.first.notValidAfter)")
+        }
+        // A day of slack for clocks that disagree, as Notary gives.
+        guard self.first.notValidBefore <= now.addingTimeInterval(86400) else {
+            throw refuse("the root certificate for \(gun) is not valid before \(self.first.notValidBefore)")
+        }
+        guard self.first.signatureAlgorithm != .sha1WithRSAEncryption else {
+            throw refuse("the root certificate for \(gun) is signed with SHA-1")
+        }
+        return self.first
+    }
+
+    private static func isAuthority(_ certificate: Certificate) -> Bool {
+        if case .isCertificateAuthority = try? certificate.extensions.basicConstraints { true } else { false }
+    }
+
+    private static func commonName(of certificate: Certificate) -> String? {
+        for relativeName in certificate.subject {
+            for attribute in relativeName where attribute.type == .RDNAttributeType.commonName {
+                return String(attribute.value)
+            }
+        }
+        return nil
+    }
+
+    /// Exact, or a prefix when the name ends in stars.
+    static func commonName(_ name: String, covers gun: String) -> Bool {
+        if name.utf8.elementsEqual(gun.utf8) { return true }
+        guard name.utf8.last == UInt8(ascii: "*") else { return false }
+        let stars = name.utf8.reversed().prefix { $0 == UInt8(ascii: "*") }.count
+        return gun.utf8.starts(with: name.utf8.dropLast(stars))
+    }
+}
+
+extension PublicKey {
+    /// A new self-signed certificate for the root of a collection, as Notary makes it: subject and issuer are the
+    /// collection's name, code signing its only use.
+    ///
+    /// - Parameters:
+    ///   - gun: the collection's globally unique name.
+    ///   - privateKey: the root key. Each certificate of it has a ``id`` of its own.
+    ///   - now: the start of its validity.
+    ///   - lifetime: how long it is valid, in seconds; ten years by default.
+    /// - Throws: ``TUFError`` with code `invalidKey` for a key that cannot sign certificates of root.
+    public static func rootCertificate(
+        for gun: String,
+        signedBy privateKey: Certificate.PrivateKey,
+        at now: Date,
+        lifetime: TimeInterval = 3650 * 86400
+    ) throws -> PublicKey {
+        let name = try DistinguishedName { CommonName(gun) }
+        let start = Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down))
+        let key = try VerificationKey(privateKey.publicKey)
+        let certificate = try Certificate(
+            version: .v3,
+            serialNumber: Certificate.SerialNumber(),
+            publicKey: privateKey.publicKey,
+            notValidBefore: start,
+            notValidAfter: start.addingTimeInterval(lifetime),
+            issuer: name,
+            subject: name,
+            signatureAlgorithm: key.isRSA ? .sha256WithRSAEncryption : .ecdsaWithSHA256,
+            extensions: try Certificate.Extensions {
+                Critical(KeyUsage(digitalSignature: true, keyEncipherment: true))
+                try ExtendedKeyUsage([.codeSigning])
+                Critical(BasicConstraints.notCertificateAuthority)
+            },
+            issuerPrivateKey: privateKey
+        )
+        let pem = try certificate.serializeAsPEM().pemString
+        return PublicKey(type: key.isRSA ? .rsaX509 : .ecdsaX509, bytes: Array((pem + "\n").utf8))
+    }
+}

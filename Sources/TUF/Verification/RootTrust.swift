@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import FoundationEssentials
+
+/// Which root a client accepts for a collection that it knows nothing of yet.
+public enum RootAnchor: Sendable, Hashable {
+    /// Whatever root comes first, over an authenticated connection (trust on first use).
+    case firstUse
+    /// A root signed by one of these keys (ids of root certificates).
+    case keyIDs(Set<KeyID>)
+    /// None: the collection has to be known already.
+    case knownOnly
+}
+
+/// The rules for the root of one collection whose root keys are X.509 certificates (Notary).
+public struct RootTrust: Sendable {
+    /// The collection's globally unique name, which every root certificate must carry.
+    public let gun: String
+    /// What to accept when there is no trusted root.
+    public let anchor: RootAnchor
+
+    /// Makes the rules for a collection.
+    public init(gun: String, anchor: RootAnchor = .firstUse) {
+        self.gun = gun
+        self.anchor = anchor
+    }
+
+    /// Decides on a root. Its own expiry is not looked at: an expired root may still lead to its successor.
+    ///
+    /// - Parameters:
+    ///   - candidate: the root to decide on.
+    ///   - trusted: the root trusted so far; nil when there is none, and the anchor decides.
+    ///   - now: the time that certificates must be in force at.
+    /// - Throws: ``TUFError`` with code `rootRotation` when the trusted root does not vouch for it, `untrustedRoot` when no root
+    ///   certificate fits, `thresholdNotMet` when it does not vouch for itself, `rollback` for a lower version.
+    public func verify(
+        _ candidate: UnverifiedMetadata,
+        after trusted: Root?,
+        at now: Date
+    ) throws -> Verified<Root> {
+        let root: Root = try candidate.payload()
+        var keys = try self.certifiedKeys(of: root, at: now)
+        if let trusted {
+            do {
+                try trusted.keys(of: .root).verify(candidate)
+            } catch {
+                throw TUFError(
+                    .rootRotation,
+                    role: .root,
+                    "could not rotate trust to a new trusted root: version \(root.version) is not signed by the keys of "
+                        + "the trusted version \(trusted.version) (\(error))"
+                )
+            }
+            guard root.version >= trusted.version else {
+                throw TUFError(.rollback, role: .root, "version \(root.version) is older than \(trusted.version)")
+            }
+        } else {
+            keys = try self.anchored(keys)
+        }
+        let own = RoleKeys(role: .root, keys: keys, threshold: try root.keys(of: .root).threshold)
+        return Verified(
+            bytes: candidate.bytes,
+            payload: root,
+            signers: try own.verify(candidate),
+            signatures: candidate.signatures
+        )
+    }
+
+    /// Takes a root that this client has verified and stored before: it must still vouch for itself and belong to this
+    /// collection, but its certificates may have expired since.
+    /// - Throws: ``TUFError`` with code `thresholdNotMet`, `untrustedRoot`, `malformed` or `invalid`.
+    public func verifyStored(_ stored: UnverifiedMetadata) throws -> Verified<Root> {
+        let root: Root = try stored.payload()
+        let keys = try root.keys(of: .root)
+        return Verified(
+            bytes: stored.bytes,
+            payload: root,
+            signers: try keys.verify(stored),
+            signatures: stored.signatures
+        )
+    }
+
+    /// The root keys whose certificates are fit to sign this collection's root now.
+    private func certifiedKeys(of root: Root, at now: Date) throws -> [PublicKey] {
+        var refusal = TUFError(.untrustedRoot, role: .root, "lists no root key")
+        var fit: [PublicKey] = []
+        for key in try root.keys(of: .root).keys {
+            do {
+                guard key.type.isCertificate else {
+                    throw TUFError(.untrustedRoot, role: .root, "key \(key.id) is not an X.509 certificate")
+                }
+                _ = try CertificateBundle(pem: key.bytes).rootLeaf(for: self.gun, at: now)
+                fit.append(key)
+            } catch let error as TUFError {
+                refusal = TUFError(.untrustedRoot, role: .root, error.message)
+            }
+        }
+        guard !fit.isEmpty else { throw refusal }
+        return fit
+    }
+
+    private func anchored(_ keys: [PublicKey]) throws -> [PublicKey] {
+        switch self.anchor {
+        case .firstUse: return keys
+        case .keyIDs(let pinned):
+            let matching = keys.filter { pinned.contains($0.id) }
+            guard !matching.isEmpty else {
+                throw TUFError(
+                    .untrustedRoot,
+                    role: .root,
+                    "no root key of \(self.gun) is pinned: it has \(keys.map(\.id.text).joined(separator: ", "))"
+                )
+            }
+            return matching
+        case .knownOnly:
+            throw TUFError(.untrustedRoot, role: .root, "\(self.gun) is not known, and trust on first use is off")
+        }
+    }
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Metadata as it came off a wire or a disk: parsed, but not to be believed.
+///
+/// Only ``verified(as:by:)`` and the workflow make a trusted value of it.
+public struct UnverifiedMetadata: Sendable {
+    /// The file, byte for byte.
+    public let bytes: [UInt8]
+    /// The signatures on it, valid or not.
+    public let signatures: [Signature]
+    /// How it is spelled.
+    public let format: WireFormat
+
+    private let signed: JSONValue
+    private let message: [UInt8]
+
+    /// Parses the envelope: the signatures, and what they sign.
+    /// - Throws: ``TUFError`` with code `malformed` for anything but a JSON object with `signed` and `signatures`, or
+    ///   `tooLarge` for more than ``WireFormat/signatureLimit`` signatures.
+    public init(_ bytes: [UInt8], format: WireFormat) throws {
+        var reader = try MemberReader(try JSONParser.parse(bytes), "metadata")
+        guard let signed = reader.take("signed"), signed.object != nil else {
+            throw reader.wrong("signed", "an object")
+        }
+        let signatures = try reader.elements("signatures")
+        guard !signatures.isEmpty else { throw TUFError(.malformed, "metadata has no signatures") }
+        guard signatures.count <= WireFormat.signatureLimit else {
+            throw TUFError(.tooLarge, "metadata has more than \(WireFormat.signatureLimit) signatures")
+        }
+        self.signatures = try signatures.map { value in
+            var reader = try MemberReader(value, "a signature")
+            guard let bytes = Base64.decode(try reader.string("sig")) else { throw reader.wrong("sig", "base64") }
+            return Signature(
+                keyID: KeyID(try reader.string("keyid")),
+                method: SignatureMethod(try reader.string("method")),
+                bytes: bytes
+            )
+        }
+        self.bytes = bytes
+        self.format = format
+        self.signed = signed
+        self.message = CanonicalJSON.encode(signed)
+    }
+
+    /// What it claims to be, for a message or a first filter only; nothing here is checked.
+    public var claimedVersion: Int64? { self.signed["version"]?.integer }
+
+    /// Checks the signatures, and only then reads what is signed.
+    /// - Throws: ``TUFError`` with code `thresholdNotMet`, `malformed` or `invalid`.
+    public func verified<Content: Payload>(
+        as type: Content.Type = Content.self,
+        by keys: RoleKeys
+    ) throws -> Verified<Content> {
+        let signers = try keys.verify(self)
+        return Verified(bytes: self.bytes, payload: try self.payload(), signers: signers, signatures: self.signatures)
+    }
+
+    /// Whether a key has signed this.
+    public func isSigned(by key: PublicKey) -> Bool {
+        self.signatures.contains { $0.keyID == key.id && key.isValid($0, for: self.message) }
+    }
+
+    /// What is signed, before anybody has vouched for it: a root has to be read to learn who may.
+    func payload<Content: Payload>() throws -> Content {
+        try Content(self.signed, format: self.format)
+    }
+
+    func isValid(_ signature: Signature, by key: VerificationKey) -> Bool {
+        key.isValid(signature, for: self.message)
+    }
+}
+
+/// Metadata whose signatures have been checked. Whether it is current is for the workflow to say.
+public struct Verified<Content: Payload>: Sendable {
+    /// The file, byte for byte.
+    public let bytes: [UInt8]
+    /// What was signed.
+    public let payload: Content
+    /// The ids of the keys that were found to have signed, as many as were needed.
+    public let signers: [KeyID]
+    /// All signatures on the file.
+    public let signatures: [Signature]
+
+    init(bytes: [UInt8], payload: Content, signers: [KeyID], signatures: [Signature]) {
+        self.bytes = bytes
+        self.payload = payload
+        self.signers = signers
+        self.signatures = signatures
+    }
+
+    /// Checks the expiry: Notary's is past when it lies strictly before the given time.
+    /// - Throws: ``TUFError`` with code `expired`.
+    public func requireCurrent(at now: Expiry, role: RoleName) throws {
+        guard self.payload.expires >= now else {
+            throw TUFError(
+                .expired,
+                role: role,
+                "version \(self.payload.version) expired on \(self.payload.expires), it is now \(now)"
+            )
+        }
+    }
+}
+
+/// The keys that may sign for one role, and how many of them must.
+public struct RoleKeys: Sendable, Hashable {
+    /// The role they sign for.
+    public let role: RoleName
+    /// The keys, each listed under its own id.
+    public let keys: [PublicKey]
+    /// How many distinct keys must sign.
+    public let threshold: Int
+
+    /// Takes keys directly.
+    public init(role: RoleName, keys: [PublicKey], threshold: Int) {
+        self.role = role
+        self.keys = keys
+        self.threshold = threshold
+    }
+
+    /// Resolves the ids of a definition. A key that is missing, or listed under an id that is not its own, cannot sign.
+    init(role: RoleName, definition: RoleDefinition, keys: ByteOrderedMap<PublicKey>) {
+        self.role = role
+        self.keys = Set(definition.keyIDs).sorted().compactMap { id in
+            keys[id.text].flatMap { $0.id == id ? $0 : nil }
+        }
+        self.threshold = Int(clamping: definition.threshold)
+    }
+
+    /// Counts the keys that have signed: each key once, however many ids or signatures it has.
+    /// - Returns: the ids of the keys that made up the threshold.
+    /// - Throws: ``TUFError`` with code `thresholdNotMet`.
+    @discardableResult
+    public func verify(_ metadata: UnverifiedMetadata) throws -> [KeyID] {
+        guard self.threshold >= 1 else { throw TUFError(.invalid, role: self.role, "has a threshold below 1") }
+        var decoded: [KeyID: VerificationKey] = [:]
+        for key in self.keys { decoded[key.id] = try? VerificationKey(key) }
+        var distinct: Set<[UInt8]> = []
+        var signers: [KeyID] = []
+        for signature in metadata.signatures {
+            guard let key = decoded[signature.keyID], metadata.isValid(signature, by: key),
+                distinct.insert(key.subjectPublicKeyInfo).inserted
+            else { continue }
+            signers.append(signature.keyID)
+            if signers.count == self.threshold { return signers }
+        }
+        throw TUFError(
+            .thresholdNotMet,
+            role: self.role,
+            "valid signatures did not meet threshold for \(self.role): \(signers.count) of \(self.threshold); "
+                + "may be signed by \(Self.list(self.keys.map(\.id))), "
+                + "carries signatures of \(Self.list(metadata.signatures.map(\.keyID)))"
+        )
+    }
+
+    private static func list(_ ids: [KeyID]) -> String {
+        ids.isEmpty ? "no key" : ids.prefix(8).map { String($0.text.prefix(64)) }.joined(separator: ", ")
+    }
+}
