@@ -60,7 +60,7 @@ let package = Package(
         ),
         .target(
             name: "RegistryClient",
-            dependencies: ["OCI", crypto, logging, nioCore, nioSSL, nioFoundation, httpClient]
+            dependencies: ["OCI", crypto, logging, nioCore, nioPosix, nioHTTP1, nioSSL, nioFoundation, httpClient]
         ),
         .target(
             name: "TrustSigner",
@@ -113,7 +113,10 @@ let package = Package(
         ),
         .testTarget(
             name: "RegistryClientTests",
-            dependencies: ["RegistryClient", "Registry", "OCI", "HTTPService", "Database", crypto, logging, nioCore]
+            dependencies: [
+                "RegistryClient", "Registry", "OCI", "HTTPService", "Database", crypto, logging, nioCore, nioPosix,
+                nioHTTP1,
+            ]
         ),
         .testTarget(name: "TrustSignerTests", dependencies: ["TrustSigner", "TUF", "KeyStore", "NotaryAPI", "Database", crypto]),
         .testTarget(
