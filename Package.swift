@@ -137,11 +137,6 @@ let package = Package(
     ]
 )
 
-// The DocC plugin is a tool of the documentation build alone: `make docs` sets the variable.
-if Context.environment["HALLMARK_DOCC"] != nil {
-    package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
-}
-
 for target in package.targets where target.type != .system {
     target.swiftSettings = [
         .enableUpcomingFeature("ExistentialAny"),
