@@ -60,14 +60,14 @@ fail() {
         if [[ -n $COMMAND ]]; then
             echo "  last command: $COMMAND"
             echo "  exit code: $CODE"
-            sed 's/^/  stdout| /' <<<"$OUT"
-            sed 's/^/  stderr| /' <<<"$ERR"
+            tail -n 20 <<<"$OUT" | cut -c 1-1000 | sed 's/^/  stdout| /'
+            tail -n 20 <<<"$ERR" | cut -c 1-1000 | sed 's/^/  stderr| /'
         fi
         local log
         for log in "$SCRATCH"/logs/*; do
-            [[ -s $log ]] || continue
+            [[ -s $log && ${log##*/} != engine-* || $COMMAND == *"docker "* ]] || continue
             echo "  --- the end of ${log##*/}"
-            tail -n 25 "$log" | cut -c 1-400 | sed 's/^/  | /'
+            tail -n 12 "$log" | cut -c 1-240 | sed 's/^/  | /'
         done
     } >&2
     exit 1
@@ -351,6 +351,8 @@ start_engine() {
     need dockerd containerd runc "$DOCKER_CLIENT"
     ENGINE=$1
     local directory=$SCRATCH/engine-$1
+    # containerd's sockets lie below it, and a socket's path must stay below 104 characters.
+    ((${#directory} < 60)) || fail "the scratch directory's path is too long for an engine: $directory"
     mkdir -p "$directory"
     echo '{}' >"$directory/daemon.json"
     start "engine-$1" env HOME="$directory" dockerd --config-file "$directory/daemon.json" \
@@ -388,21 +390,29 @@ new_user() {
     cp "$TRUST_CA" "$home/.docker/tls/${TRUST_SERVER#https://}/ca.crt"
     printf '{"auths": {"%s": {"auth": "%s"}}}\n' "$REGISTRY" "$(printf '%s:secret' "$1" | base64)" \
         >"$home/.docker/config.json"
+    echo "$1" >"$home/passphrase"
     echo "${ENGINE:+unix://$SCRATCH/engine-$ENGINE/socket}" >"$home/engine"
+}
+
+# copy_keys FROM TO: keys, their passphrases and trust data, as somebody does who publishes from two machines.
+copy_keys() {
+    cp -r "$(home "$1")/.docker/trust" "$(home "$2")/.docker/"
+    cp "$(home "$1")/passphrase" "$(home "$2")/passphrase"
 }
 
 home() { echo "$SCRATCH/users/$1"; }
 
 # as USER COMMAND...: content trust is on; the passphrases are those of the user.
 as() {
-    local user=$1 home=$SCRATCH/users/$1
+    local home=$SCRATCH/users/$1 passphrase
+    passphrase=$(<"$home/passphrase")
     shift
     HOME=$home DOCKER_CONFIG=$home/.docker DOCKER_HOST=$(<"$home/engine") DOCKER_BUILDKIT=0 \
         DOCKER_CONTENT_TRUST=${TRUST:-1} DOCKER_CONTENT_TRUST_SERVER=$TRUST_SERVER \
-        DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE="root of $user" \
-        DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE="repository of $user" \
-        NOTARY_ROOT_PASSPHRASE="root of $user" NOTARY_TARGETS_PASSPHRASE="repository of $user" \
-        NOTARY_SNAPSHOT_PASSPHRASE="repository of $user" NOTARY_DELEGATION_PASSPHRASE="repository of $user" \
+        DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE="root of $passphrase" \
+        DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE="repository of $passphrase" \
+        NOTARY_ROOT_PASSPHRASE="root of $passphrase" NOTARY_TARGETS_PASSPHRASE="repository of $passphrase" \
+        NOTARY_SNAPSHOT_PASSPHRASE="repository of $passphrase" NOTARY_DELEGATION_PASSPHRASE="repository of $passphrase" \
         "$@"
 }
 
