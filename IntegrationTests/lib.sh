@@ -75,6 +75,8 @@ fail() {
 
 on_error() {
     local code=$? line=$1 command=$2
+    # The test itself tells, once, when one of its subshells has failed.
+    ((BASHPID == $$)) || exit "$code"
     [[ -n $finished ]] || fail "line $line: \`$command\` ended with $code"
 }
 
@@ -246,10 +248,10 @@ HALLMARK_DATA=$SCRATCH/hallmark
 start_hallmark() {
     need_hallmark
     HALLMARK_DATA=${1:-$HALLMARK_DATA}
-    local registry_address=${REGISTRY:-127.0.0.1:$(free_port)} server_address=${TRUST_SERVER:-}
-    server_address=${server_address#https://}
+    # Not port 0: what the kernel gives out then, a client's socket may have taken by the time of a restart.
+    local registry_address=${REGISTRY:-127.0.0.1:$(free_port)} server_address=${TRUST_SERVER:-127.0.0.1:$(free_port)}
     : >"$SCRATCH/logs/hallmark.ready"
-    launch_hallmark "$registry_address" "${server_address:-127.0.0.1:0}"
+    launch_hallmark "$registry_address" "${server_address#https://}"
     local line
     line=$(hallmark_ready_line)
     REGISTRY=${line#*registry=http://} REGISTRY=${REGISTRY%% *}
@@ -276,6 +278,10 @@ restart_hallmark() {
     "${1:-stop}" hallmark
     start_hallmark
 }
+
+# crash_registry and start_registry_again: SIGKILL and a new start of the process that has the registry.
+crash_registry() { if [[ $SUT == hallmark ]]; then crash hallmark; else crash docker-registry; fi; }
+start_registry_again() { if [[ $SUT == hallmark ]]; then start_hallmark; else start_debian_registry; fi; }
 
 # start_debian_notary: notary-server and notary-signer with mutual TLS, everything in memory.
 start_debian_notary() {
@@ -315,21 +321,23 @@ make_certificates() {
         -extfile <(printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth')
 }
 
-# start_debian_registry: docker-registry on a directory of its own, with deletion allowed.
+# start_debian_registry [DIR]: docker-registry on a directory of its own, with deletion allowed; again on the same address
+# if it ran before.
 start_debian_registry() {
     need docker-registry
     local directory=$SCRATCH/docker-registry port
-    port=$(free_port)
-    mkdir -p "$directory/data"
+    DEBIAN_REGISTRY_ROOT=${1:-${DEBIAN_REGISTRY_ROOT:-$directory/data}}
+    port=${REGISTRY:-127.0.0.1:$(free_port)} port=${port##*:}
+    mkdir -p "$directory" "$DEBIAN_REGISTRY_ROOT"
     cat >"$directory/config.yml" <<YAML
 version: 0.1
 log: {level: warn}
-storage: {filesystem: {rootdirectory: $directory/data}, delete: {enabled: true}}
+storage: {filesystem: {rootdirectory: $DEBIAN_REGISTRY_ROOT}, delete: {enabled: true}}
 http: {addr: "127.0.0.1:$port", secret: test, relativeurls: true}
 YAML
     start docker-registry docker-registry serve "$directory/config.yml"
     REGISTRY=127.0.0.1:$port
-    DEBIAN_REGISTRY_DATA=$directory/data/docker/registry/v2
+    DEBIAN_REGISTRY_DATA=$DEBIAN_REGISTRY_ROOT/docker/registry/v2
     eventually 10 curl --silent --fail "http://$REGISTRY/v2/" || fail "docker-registry did not start"
 }
 

@@ -12,7 +12,7 @@ step "metadata that is valid and unpublished"
 succeeds notary_of alice init $gun
 
 step "everything else is refused, without a trace, and the server goes on"
-arguments=("${TRUST_SERVER#https://}" "$TRUST_CA" $gun "$(home alice)/.docker/trust/tuf/$gun/metadata")
+arguments=("${TRUST_SERVER#https://}" "$TRUST_CA" "$gun" "$(home alice)/.docker/trust/tuf/$gun/metadata")
 case $SUT in
 hallmark) arguments+=(--pid "$(process hallmark)") ;;
 debian) arguments+=(--lenient) ;;
