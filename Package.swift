@@ -69,7 +69,7 @@ let package = Package(
         .target(
             name: "TrustServer",
             dependencies: [
-                "TUF", "Database", "NotaryAPI", "HTTPService", crypto, logging, nioCore, nioFoundation,
+                "TUF", "Database", "NotaryAPI", "HTTPService", crypto, logging, nioCore, nioHTTP1, nioFoundation,
                 serviceLifecycle,
             ]
         ),
@@ -124,7 +124,7 @@ let package = Package(
             dependencies: [
                 "TrustServer", "TrustSigner", "TUF", "Database", "NotaryAPI", "HTTPService", crypto, x509, asn1,
                 logging,
-                nioCore, httpClient,
+                nioCore, nioHTTP1, nioFoundation, httpClient,
             ]
         ),
         .testTarget(

@@ -307,7 +307,6 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     func enter(_ phase: Phase) {
         self.phase = phase
         self.phaseStarted = .now()
-        self.unsent = nil
         self.headStarted = nil
     }
 
@@ -383,20 +382,32 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     // MARK: Time and shutdown
 
     func checkTime(_ now: NIODeadline) {
+        let isSending = self.checkWriteProgress(now)
         switch self.phase {
-        case .idle:
-            if let headStarted = self.headStarted, now - headStarted > self.configuration.headerTimeout {
-                if self.hasSeenBytes { self.refuse(.requestTimeout) } else { self.abort() }
-            } else if now - self.phaseStarted > self.configuration.idleTimeout {
-                self.abort()
-            }
         case .responding:
             self.checkBodyRate(now)
-            self.checkWriteProgress(now)
-        case .draining, .lingering:
-            if now - self.phaseStarted > self.configuration.lingerTimeout { self.abort() }
+        case .idle, .draining, .lingering:
+            // A peer that still takes a reply is neither idle nor late with its next request.
+            guard !isSending else {
+                self.phaseStarted = now
+                if self.headStarted != nil { self.headStarted = now }
+                return
+            }
+            self.checkPhaseDuration(now)
         case .closed:
             break
+        }
+    }
+
+    private func checkPhaseDuration(_ now: NIODeadline) {
+        guard self.phase == .idle else {
+            if now - self.phaseStarted > self.configuration.lingerTimeout { self.abort() }
+            return
+        }
+        if let headStarted = self.headStarted, now - headStarted > self.configuration.headerTimeout {
+            if self.hasSeenBytes { self.refuse(.requestTimeout) } else { self.abort() }
+        } else if now - self.phaseStarted > self.configuration.idleTimeout {
+            self.abort()
         }
     }
 
@@ -415,20 +426,22 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
         }
     }
 
-    private func checkWriteProgress(_ now: NIODeadline) {
+    /// - Returns: true while bytes of a reply wait for the peer.
+    private func checkWriteProgress(_ now: NIODeadline) -> Bool {
         guard
             let options = self.context?.channel.syncOptions,
             let bytes = try? options.getOption(.bufferedWritableBytes),
             bytes > 0
         else {
             self.unsent = nil
-            return
+            return false
         }
         if let unsent = self.unsent, unsent.bytes == bytes {
             if now - unsent.since > self.configuration.writeTimeout { self.abort() }
         } else {
             self.unsent = (bytes, now)
         }
+        return true
     }
 
     /// The server stops: closes at once between two requests, after the reply otherwise.

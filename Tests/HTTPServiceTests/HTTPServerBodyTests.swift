@@ -132,7 +132,7 @@ struct HTTPServerBodyTests {
     @Test("After an early reply a large rest of the body is not taken", arguments: [true, false])
     func largeRest(declared: Bool) async throws {
         let responder = ClosureResponder(immediate: { _ in HTTPResponse(status: .forbidden) })
-        try await withServer(responder, configure: { $0.maximumDrainedBytes = 64 * 1024 }) { server in
+        try await withServer(responder, .test { $0.maximumDrainedBytes = 64 * 1024 }) { server in
             let client = try await RawClient.connect(to: server.address, halfClosure: true)
             let framing = declared ? "Content-Length: 100000000" : "Transfer-Encoding: chunked"
             try await client.send("PUT / HTTP/1.1\r\nHost: x\r\n\(framing)\r\n\r\n")
@@ -169,7 +169,7 @@ struct HTTPServerBodyTests {
         })
         try await withServer(
             responder,
-            configure: {
+            .test {
                 $0.bodyRateWindow = .milliseconds(40)
                 $0.minimumBodyRate = 1_000
             }
@@ -190,7 +190,7 @@ struct HTTPServerBodyTests {
         })
         try await withServer(
             responder,
-            configure: {
+            .test {
                 $0.bodyRateWindow = .milliseconds(20)
                 $0.minimumBodyRate = 1_000
                 $0.bodyHighWaterMark = 1_000

@@ -42,7 +42,7 @@ struct HTTPServerRefusalTests {
 
     @Test("Header fields beyond the limit are refused with 431", arguments: [true, false])
     func headerOverflow(oneField: Bool) async throws {
-        try await withServer(Self.responder, configure: { $0.maximumHeaderSize = 2_000 }) { server in
+        try await withServer(Self.responder, .test { $0.maximumHeaderSize = 2_000 }) { server in
             let client = try await RawClient.connect(to: server.address)
             let fields =
                 oneField
@@ -65,7 +65,7 @@ struct HTTPServerRefusalTests {
 
     @Test("A peer that does not finish its head is told 408")
     func slowHead() async throws {
-        try await withServer(Self.responder, configure: { $0.headerTimeout = .milliseconds(40) }) { server in
+        try await withServer(Self.responder, .test { $0.headerTimeout = .milliseconds(40) }) { server in
             let client = try await RawClient.connect(to: server.address)
             try await client.send("GET / HTTP/1.1\r\n")
             #expect(await client.readToEnd().hasPrefix("HTTP/1.1 408 "))
@@ -76,7 +76,7 @@ struct HTTPServerRefusalTests {
     func idle(afterOneRequest: Bool) async throws {
         try await withServer(
             Self.responder,
-            configure: {
+            .test {
                 $0.idleTimeout = .milliseconds(40)
                 $0.headerTimeout = .milliseconds(40)
             }
@@ -95,7 +95,7 @@ struct HTTPServerRefusalTests {
         let responder = ClosureResponder(immediate: { _ in
             HTTPResponse(status: .ok, body: .bytes(ByteBuffer(repeating: 1, count: 64 << 20)))
         })
-        try await withServer(responder, configure: { $0.writeTimeout = .milliseconds(100) }) { server in
+        try await withServer(responder, .test { $0.writeTimeout = .milliseconds(100) }) { server in
             let client = try await RawClient.connect(to: server.address, receiveBuffer: 4_096)
             try await client.channel.setOption(.autoRead, value: false).get()
             try await client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -109,7 +109,7 @@ struct HTTPServerRefusalTests {
 
     @Test("Connections beyond the limit wait until one is closed")
     func connectionLimit() async throws {
-        try await withServer(Self.responder, configure: { $0.maximumConnections = 1 }) { server in
+        try await withServer(Self.responder, .test { $0.maximumConnections = 1 }) { server in
             let first = try await RawClient.connect(to: server.address)
             try await first.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             #expect(try await first.readReply().status == 200)

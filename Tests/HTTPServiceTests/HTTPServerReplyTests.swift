@@ -53,7 +53,7 @@ struct HTTPServerReplyTests {
             let responder = FileResponder(path: directory + "/file")
             let authority = LocalCertificateAuthority(directory: directory + "/ca", hostName: "host.example")
             let identity = try await TLSIdentity.load(.authority(authority), logger: Logger(label: "test"))
-            try await withServer(responder, configure: { if secure { $0.tls = identity.contexts } }) { server in
+            try await withServer(responder, .test { if secure { $0.tls = identity.contexts } }) { server in
                 let tls = secure ? try Self.clientContext(root: authority.certificatePath) : nil
                 let client = try await RawClient.connect(to: server.address, tls: tls)
                 for (field, range) in [
@@ -113,7 +113,7 @@ struct HTTPServerReplyTests {
             })
             try await withServer(
                 responder,
-                configure: {
+                .test {
                     if secure { $0.tls = identity.contexts }
                     $0.writeTimeout = .milliseconds(200)
                 }
