@@ -60,7 +60,7 @@ let package = Package(
         ),
         .target(
             name: "RegistryClient",
-            dependencies: ["OCI", crypto, logging, nioCore, nioSSL, nioFoundation, httpClient]
+            dependencies: ["OCI", crypto, logging, nioCore, nioPosix, nioHTTP1, nioSSL, nioFoundation, httpClient]
         ),
         .target(
             name: "TrustSigner",
@@ -69,7 +69,7 @@ let package = Package(
         .target(
             name: "TrustServer",
             dependencies: [
-                "TUF", "Database", "NotaryAPI", "HTTPService", crypto, logging, nioCore, nioFoundation,
+                "TUF", "Database", "NotaryAPI", "HTTPService", crypto, logging, nioCore, nioHTTP1, nioFoundation,
                 serviceLifecycle,
             ]
         ),
@@ -113,15 +113,18 @@ let package = Package(
         ),
         .testTarget(
             name: "RegistryClientTests",
-            dependencies: ["RegistryClient", "Registry", "OCI", "HTTPService", "Database", crypto, logging, nioCore]
+            dependencies: [
+                "RegistryClient", "Registry", "OCI", "HTTPService", "Database", crypto, logging, nioCore, nioPosix,
+                nioHTTP1,
+            ]
         ),
-        .testTarget(name: "TrustSignerTests", dependencies: ["TrustSigner", "TUF", "KeyStore", "Database", crypto]),
+        .testTarget(name: "TrustSignerTests", dependencies: ["TrustSigner", "TUF", "KeyStore", "NotaryAPI", "Database", crypto]),
         .testTarget(
             name: "TrustServerTests",
             dependencies: [
                 "TrustServer", "TrustSigner", "TUF", "Database", "NotaryAPI", "HTTPService", crypto, x509, asn1,
                 logging,
-                nioCore, httpClient,
+                nioCore, nioHTTP1, nioFoundation, httpClient,
             ]
         ),
         .testTarget(
