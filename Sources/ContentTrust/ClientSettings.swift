@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Foundation
+import Foundation
 import NIOSSL
 package import NotaryAPI
-package import OCI
+import OCI
 package import RegistryClient
 package import TUF
 package import TrustClient

@@ -16,8 +16,7 @@ struct CollectionConnection: Sendable {
     ) async throws -> Result {
         try await NotaryTransport.with(
             try self.settings.trustServer(for: gun),
-            credentials: self.settings.credentials(for: gun),
-            now: self.now
+            credentials: self.settings.credentials(for: gun)
         ) { transport in
             try await body(
                 CollectionClient(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Foundation
+import Foundation
 package import TUF
 
 /// The configuration file of the `notary` client, as it is (JSON).

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 package import OCI
 package import RegistryClient
 
@@ -29,16 +30,23 @@ extension TrustedImages {
         progress: @escaping TransferProgress = { _ in }
     ) async throws -> (trusted: TrustedImage, pulled: Descriptor) {
         let trusted = try await self.resolve(reference)
-        let pulled = try await self.withRegistry(of: reference) { registry in
-            try await ImagePuller(client: registry, progress: progress).pull(
-                trusted.digest,
-                size: trusted.size,
-                from: reference.repository,
-                platform: platform,
-                into: try ImageDestination(path: destination.path, format: destination.format),
-                names: [reference]
-            )
+        let existed = FileManager.default.fileExists(atPath: destination.path)
+        do {
+            let pulled = try await self.withRegistry(of: reference) { registry in
+                try await ImagePuller(client: registry, progress: progress).pull(
+                    trusted.digest,
+                    size: trusted.size,
+                    from: reference.repository,
+                    platform: platform,
+                    into: try ImageDestination(path: destination.path, format: destination.format),
+                    names: [reference]
+                )
+            }
+            return (trusted, pulled)
+        } catch {
+            // Verified blobs of an image that was never completed are of no use in a directory that was made for it.
+            if !existed { try? FileManager.default.removeItem(atPath: destination.path) }
+            throw error
         }
-        return (trusted, pulled)
     }
 }

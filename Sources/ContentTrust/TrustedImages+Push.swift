@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import KeyStore
+import KeyStore
 import NotaryAPI
 package import OCI
 package import RegistryClient
 package import TUF
-package import TrustClient
+import TrustClient
 
 /// What a push did.
 package struct PushedImage: Sendable {

@@ -5,9 +5,9 @@ package import KeyStore
 package import Logging
 import NotaryAPI
 package import OCI
-package import RegistryClient
-package import TUF
-package import TrustClient
+import RegistryClient
+import TUF
+import TrustClient
 
 /// Images whose tags mean what their publishers signed: Docker's rules, without Docker.
 package struct TrustedImages: Sendable {

@@ -3,6 +3,8 @@
 import ArgumentParser
 import ContentTrust
 import OCI
+import TUF
+import TrustClient
 
 /// `hallmark inspect`
 struct Inspect: AsyncParsableCommand {

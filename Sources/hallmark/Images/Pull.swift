@@ -3,6 +3,8 @@
 import ArgumentParser
 import ContentTrust
 import OCI
+import TUF
+import TrustClient
 
 /// `hallmark pull`
 struct Pull: AsyncParsableCommand {

@@ -4,6 +4,7 @@ import ArgumentParser
 import ContentTrust
 import Foundation
 import OCI
+import TUF
 
 /// `hallmark push`
 struct Push: AsyncParsableCommand {

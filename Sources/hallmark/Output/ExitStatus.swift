@@ -45,13 +45,13 @@ enum ExitStatus: Int32, Sendable {
             case let error as CommandError: error.code
             case let error as TrustClientError: ExitStatus(rawValue: error.code.exitCode) ?? .failure
             case let error as TUFError: ExitStatus(rawValue: TrustClientError(error).code.exitCode) ?? .failure
-            case let error as RegistryClient.RegistryError: Self(error.code)
+            case let error as RegistryError: Self(error.code)
             case let error as OCIError: error.code == .digestMismatch ? .contentMismatch : .failure
             default: .failure
             }
     }
 
-    private init(_ code: RegistryClient.RegistryError.Code) {
+    private init(_ code: RegistryError.Code) {
         self =
             switch code {
             case .digestMismatch: .contentMismatch

@@ -9,6 +9,7 @@ import Registry
 import ServiceLifecycle
 import TrustServer
 import TrustSigner
+import UnixSignals
 
 /// All services in one process, on embedded storage.
 struct EmbeddedServer {

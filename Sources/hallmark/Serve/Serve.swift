@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import ContentTrust
 import Foundation
 import Logging
 import NIOCore
@@ -39,7 +40,13 @@ struct Serve: AsyncParsableCommand {
     @Flag(name: .customLong("registry-tls"), help: "Speak HTTPS on the registry's address too.")
     var registryUsesTLS = false
 
-    @Option(help: ArgumentHelp("What to log: trace, debug, info (a line a request), notice, warning, error, critical."))
+    @Option(
+        help: ArgumentHelp(
+            "What to log: trace, debug, info (a line a request), notice, warning, error, critical.",
+            valueName: "level"
+        ),
+        transform: Self.logLevel
+    )
     var logLevel: Logger.Level = .notice
 
     func validate() throws {
@@ -75,6 +82,11 @@ struct Serve: AsyncParsableCommand {
         try await server.run()
     }
 
+    private static func logLevel(_ text: String) throws -> Logger.Level {
+        guard let level = Logger.Level(rawValue: text) else { throw ValidationError("\(text) is not a log level") }
+        return level
+    }
+
     private static func guide(to server: EmbeddedServer) -> String {
         let host = server.trustServerURL.dropFirst("https://".count)
         var lines = [
@@ -100,5 +112,3 @@ struct Serve: AsyncParsableCommand {
         return lines.joined(separator: "\n")
     }
 }
-
-extension Logger.Level: ExpressibleByArgument {}
