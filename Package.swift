@@ -42,7 +42,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Level 1: what both ends of a protocol share.
-        .target(name: "KeyStore", dependencies: ["TUF", crypto, cryptoExtras, asn1]),
+        .target(name: "KeyStore", dependencies: ["TUF", crypto, cryptoExtras, x509, asn1]),
         .target(name: "NotaryAPI", dependencies: ["TUF"]),
         .target(
             name: "HTTPService",
@@ -115,7 +115,7 @@ let package = Package(
             name: "RegistryClientTests",
             dependencies: ["RegistryClient", "Registry", "OCI", "HTTPService", "Database", crypto, logging, nioCore]
         ),
-        .testTarget(name: "TrustSignerTests", dependencies: ["TrustSigner", "TUF", "KeyStore", "Database", crypto]),
+        .testTarget(name: "TrustSignerTests", dependencies: ["TrustSigner", "TUF", "KeyStore", "NotaryAPI", "Database", crypto]),
         .testTarget(
             name: "TrustServerTests",
             dependencies: [
