@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import OCI
+import Synchronization
+
+/// Remembers which blobs clients were told of, and brings it to the database now and then: a client that hears of a blob
+/// does not push it, so the blob must not be collected before the client's manifest comes.
+final class SeenBlobs: Sendable {
+    /// How many are remembered before they must be written.
+    private static let capacity = 20_000
+    /// How many are written in one transaction.
+    private static let batch = 1_000
+
+    private let store: RegistryStore
+    private let pending = Mutex<[Digest: Int64]>([:])
+
+    init(store: RegistryStore) {
+        self.store = store
+    }
+
+    /// Remembers that a client was told of a blob.
+    /// - Returns: False when there is no room: ``flush()`` first.
+    func note(_ digest: Digest, at time: Date) -> Bool {
+        let seconds = Int64(time.timeIntervalSince1970)
+        return self.pending.withLock { pending in
+            guard pending.count < Self.capacity || pending[digest] != nil else { return false }
+            pending[digest] = seconds
+            return true
+        }
+    }
+
+    /// Writes what is remembered. What cannot be written is remembered on.
+    func flush() async throws {
+        while true {
+            let batch: [Digest: Int64] = self.pending.withLock { pending in
+                Dictionary(uniqueKeysWithValues: pending.prefix(Self.batch).map { ($0.key, $0.value) })
+            }
+            guard !batch.isEmpty else { return }
+            try await self.store.noteSeen(batch)
+            self.pending.withLock { pending in
+                for (digest, time) in batch where pending[digest] == time { pending[digest] = nil }
+            }
+        }
+    }
+}
