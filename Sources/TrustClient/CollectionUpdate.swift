@@ -10,7 +10,8 @@ struct CollectionUpdate: Sendable {
     private(set) var trusted: TrustedCollection
     private(set) var warnings: [CollectionWarning] = []
     private(set) var firstUse: FirstUse?
-    private(set) var isFromServer = true
+    /// Why the server could not be asked; nil when it was.
+    private(set) var offline: TrustClientError?
 
     /// The SHA-256 of the root that a well-signed snapshot lists in place of the trusted one.
     private var listedRoot: String?
@@ -195,7 +196,7 @@ extension CollectionUpdate {
         } catch let error as TrustClientError where error.code == .unreachable || error.code == .noTrustData {
             return try self.fallBack(to: cached, because: error)
         }
-        self.isFromServer = true
+        self.offline = nil
         try self.trusted.updateTimestamp(bytes)
     }
 
@@ -221,7 +222,7 @@ extension CollectionUpdate {
             // A damaged or foreign file is no help: what matters is that the server did not answer.
             throw error
         }
-        self.isFromServer = false
+        self.offline = error
         if let timestamp = self.trusted.timestamp {
             self.warn(.offline(reason: error.message, timestampExpires: timestamp.payload.expires))
         }
@@ -260,6 +261,12 @@ extension CollectionUpdate {
         let bytes = try await self.fetchListed(role, listed, cached: cached)
         try self.trusted.updateTargets(role, bytes)
         if role.isDelegation { try await self.keep([MetadataUpload(role: role, bytes: bytes)], self.trusted) }
+    }
+
+    /// Metadata of a role exactly as the snapshot lists it, whoever has signed it; nil when none is listed.
+    func listedBytes(of role: RoleName) async throws -> [UInt8]? {
+        guard let listed = self.trusted.listed(role) else { return nil }
+        return try await self.fetchListed(role, listed, cached: try await self.cached(role))
     }
 
     /// Keeps what was verified together.

@@ -24,8 +24,16 @@ package struct LoadedCollection: Sendable {
     /// How current this is.
     package var freshness: Freshness? {
         self.trusted.timestamp.map {
-            Freshness(version: $0.payload.version, expires: $0.payload.expires, isFromServer: self.state.isFromServer)
+            Freshness(version: $0.payload.version, expires: $0.payload.expires, isFromServer: self.state.offline == nil)
         }
+    }
+
+    /// Why the server could not be asked; nil when this is what it said just now.
+    package var offline: TrustClientError? { self.state.offline }
+
+    /// Metadata of a role as the snapshot lists it, whoever has signed it; nil when none is listed.
+    func listedBytes(of role: RoleName) async throws -> [UInt8]? {
+        try await self.state.listedBytes(of: role)
     }
 
     /// The ids of the keys of a top-level role, as the root names them.

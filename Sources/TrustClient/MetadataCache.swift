@@ -44,7 +44,9 @@ package struct MetadataCache: Sendable {
         _ files: [MetadataUpload],
         of gun: GUN,
         unless isNewer: @escaping @Sendable (_ role: RoleName, _ present: [UInt8], _ offered: [UInt8]) -> Bool = {
-            _, _, _ in false
+            _,
+            _,
+            _ in false
         }
     ) async throws {
         let paths = try files.map { try self.checkedPath(of: $0.role, in: gun) }

@@ -118,7 +118,10 @@ final class TokenAuthenticator: Sendable {
         guard var components = URLComponents(string: realm), let host = Self.host(self.server.url),
             ["https", "http"].contains(components.scheme?.lowercased() ?? ""), components.host?.isEmpty == false
         else {
-            throw TrustClientError(.unauthorised, "the trust server names a token service that is no URL: \(realm.prefix(200))")
+            throw TrustClientError(
+                .unauthorised,
+                "the trust server names a token service that is no URL: \(realm.prefix(200))"
+            )
         }
         let credentials = try await self.credentials(host)
         try self.requireConfidential(components, credentials)
@@ -172,9 +175,8 @@ final class TokenAuthenticator: Sendable {
     private func requireConfidential(_ realm: URLComponents, _ credentials: Credentials?) throws {
         guard credentials != nil, realm.scheme?.lowercased() != "https" else { return }
         let host = realm.host ?? ""
-        guard host == "localhost" || host == "[::1]" || host == "::1"
-            || (host.hasPrefix("127.") && host.utf8.allSatisfy { $0 == UInt8(ascii: ".") || $0 &- UInt8(ascii: "0") < 10 })
-        else {
+        let isAddress = host.utf8.allSatisfy { $0 == UInt8(ascii: ".") || $0 &- UInt8(ascii: "0") < 10 }
+        guard ["localhost", "[::1]", "::1"].contains(host) || (isAddress && host.hasPrefix("127.")) else {
             throw TrustClientError(
                 .unauthorised,
                 "the trust server names a token service without TLS (\(host)): credentials are not sent there"
