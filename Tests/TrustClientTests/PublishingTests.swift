@@ -108,8 +108,8 @@ struct PublishingTests {
             let stranger = CollectionPublisher(scenario.client("other"), keys: MemoryKeys())
             let error = await refusal { _ = try await stranger.publish([.add("x", .content("x"))]) }
             #expect(error?.code == .noSigningKey)
-            let key = try await scenario.keys.available().first { $0.role == .targets }
-            #expect(error?.message.contains(try #require(key).id.text) == true)
+            let key = try #require(try await scenario.keys.available().first { $0.role == .targets })
+            #expect(error?.message.contains(key.id.text) == true)
         }
     }
 
