@@ -21,6 +21,7 @@ package struct TrustServer: Sendable {
     /// - Parameters:
     ///   - database: where everything is kept.
     ///   - signer: holds the online keys.
+    ///   - metrics: what `/metrics` shows; the program's own, for one page with the numbers of all its services.
     ///   - now: the time that expiries are compared with.
     /// - Throws: `DatabaseError`.
     package init(
@@ -28,6 +29,7 @@ package struct TrustServer: Sendable {
         database: any SQLDatabase,
         signer: any Signer,
         logger: Logger,
+        metrics: Metrics = Metrics(),
         now: @escaping @Sendable () -> Date = { Date() }
     ) async throws {
         let store = TrustStore(database: database)
@@ -49,6 +51,7 @@ package struct TrustServer: Sendable {
             refresher: refresher,
             health: health,
             budget: UploadBudget(bytes: configuration.uploadMemory),
+            metrics: RequestMetrics(metrics),
             logger: logger
         )
     }

@@ -17,6 +17,7 @@ struct TrustResponder: HTTPResponder {
     let refresher: Refresher
     let health: HealthChecks
     let budget: UploadBudget
+    let metrics: RequestMetrics
     let logger: Logger
 
     private var configuration: TrustServerConfiguration { self.collections.configuration }
@@ -24,7 +25,16 @@ struct TrustResponder: HTTPResponder {
     // MARK: From memory
 
     func immediateResponse(to request: HTTPRequest) -> HTTPResponse? {
-        guard request.method == .GET, let path = try? self.admit(request) else { return nil }
+        guard request.method == .GET, let path = try? self.admit(request), let response = self.inMemory(path) else {
+            return nil
+        }
+        if let operation = RequestMetrics.Operation(.GET, path) {
+            self.metrics.count(operation, .GET, response, took: nil)
+        }
+        return response
+    }
+
+    private func inMemory(_ path: TrustPath) -> HTTPResponse? {
         switch path {
         case .ping: return Self.plain(Array("{}".utf8))
         case .metadata(let gun, let role, .current):
@@ -44,11 +54,28 @@ struct TrustResponder: HTTPResponder {
     // MARK: With the database and the signer
 
     func respond(to request: HTTPRequest) async throws -> HTTPResponse {
+        let start = ContinuousClock.now
+        let path: TrustPath
         do {
-            switch request.method {
-            case .GET, .POST, .PUT, .DELETE, .HEAD: return try await self.answer(request)
-            default: return HTTPResponse(status: .methodNotAllowed)
-            }
+            path = try self.admit(request)
+        } catch {
+            return Self.isKnown(request.method) ? error.response : HTTPResponse(status: .methodNotAllowed)
+        }
+        let response = try await self.answerOrRefuse(request, path)
+        if let operation = RequestMetrics.Operation(request.method, path) {
+            self.metrics.count(operation, request.method, response, took: .now - start)
+        }
+        return response
+    }
+
+    /// Methods that Notary's server refuses by path; it answers all others with 405.
+    private static func isKnown(_ method: HTTPMethod) -> Bool {
+        [.GET, .POST, .PUT, .DELETE, .HEAD].contains(method)
+    }
+
+    private func answerOrRefuse(_ request: HTTPRequest, _ path: TrustPath) async throws -> HTTPResponse {
+        do {
+            return try await self.answer(request, path)
         } catch let error as NotaryError {
             return error.response
         } catch is CancellationError {
@@ -62,10 +89,11 @@ struct TrustResponder: HTTPResponder {
         }
     }
 
-    private func answer(_ request: HTTPRequest) async throws -> HTTPResponse {
-        switch (request.method, try self.admit(request)) {
+    private func answer(_ request: HTTPRequest, _ path: TrustPath) async throws -> HTTPResponse {
+        switch (request.method, path) {
         case (.GET, .ping): Self.plain(Array("{}".utf8))
         case (.GET, .health): try self.healthResponse()
+        case (.GET, .metrics): self.metrics.response
         case (.GET, .metadata(let gun, let role, let reference)): try await self.metadata(role, reference, of: gun)
         case (.GET, .key(let gun, let role)): try await self.key(role, of: gun)
         case (.POST, .key(let gun, let role)):
@@ -78,6 +106,7 @@ struct TrustResponder: HTTPResponder {
             )
         case (.POST, .collection(let gun)): try await self.upload(request, to: gun)
         case (.DELETE, .collection(let gun)): try await self.delete(gun)
+        case (let method, _) where !Self.isKnown(method): HTTPResponse(status: .methodNotAllowed)
         default: throw NotaryError(.metadataNotFound)
         }
     }
