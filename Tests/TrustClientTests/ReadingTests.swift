@@ -100,7 +100,7 @@ struct ReadingTests {
             #expect(await refusal { _ = try await scenario.client().update() }?.code == .expired)
             scenario.server.behave()
             try await scenario.server.refreshTimestamp()
-            #expect(try await scenario.client().update().warnings.isEmpty)
+            #expect(try await scenario.client().update().warnings == [])
         }
     }
 

@@ -113,7 +113,7 @@ struct TrustDirectoryTests {
             #expect(try await client.cache.collections() == [scenario.gun])
             try await client.deleteLocal()
             #expect(scenario.kept().isEmpty)
-            #expect(try await client.changelist.entries().isEmpty)
+            #expect(try await client.changelist.entries() == [])
             #expect(try await other.changelist.entries().count == 1)
             #expect(scenario.server.current(.root) != nil)
             try await client.deleteRemote()
@@ -191,7 +191,7 @@ struct ChangelistTests {
             #expect(error?.code == .invalid)
             #expect(error?.message.contains("99_x.change") == true)
             try await list.removeAll()
-            #expect(try await list.entries().isEmpty)
+            #expect(try await list.entries() == [])
         }
     }
 }
