@@ -56,7 +56,7 @@ let package = Package(
         .target(
             name: "TrustClient",
             dependencies: [
-                "TUF", "KeyStore", "NotaryAPI", crypto, x509, logging, nioCore, nioSSL, nioFoundation, httpClient,
+                "TUF", "KeyStore", "NotaryAPI", crypto, x509, logging, nioCore, nioHTTP1, nioSSL, nioFoundation, httpClient,
             ]
         ),
         .target(
@@ -113,7 +113,7 @@ let package = Package(
             name: "TrustClientTests",
             dependencies: [
                 "TrustClient", "TrustServer", "TrustSigner", "TUF", "KeyStore", "NotaryAPI", "HTTPService", "Database",
-                logging, nioCore, httpClient,
+                crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient,
             ]
         ),
         .testTarget(

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Crypto
+import Database
+import Foundation
+import HTTPService
+import Logging
+import NIOCore
+import NIOHTTP1
+import NotaryAPI
+import Synchronization
+import TUF
+import Testing
+
+@testable import TrustServer
+
+/// A time that only the test moves.
+final class TestClock: Sendable {
+    private let date = Mutex(Date(timeIntervalSince1970: 1_800_000_000))
+
+    var now: Date { self.date.withLock { $0 } }
+    func advance(days: Double) { self.date.withLock { $0 = $0.addingTimeInterval(days * 86400) } }
+}
+
+/// Holds keys in memory. As the real one, it hands out one pending key for each role until that has signed.
+final class TestSigner: Signer {
+    private struct State {
+        var keys: [KeyID: TestKey] = [:]
+        var pending: [String: KeyID] = [:]
+        var isUnavailable = false
+        var signatures = 0
+    }
+
+    private let state = Mutex(State())
+
+    var signatures: Int { self.state.withLock { $0.signatures } }
+
+    func setUnavailable(_ isUnavailable: Bool) { self.state.withLock { $0.isUnavailable = isUnavailable } }
+
+    private func checkAvailable(_ state: State) throws {
+        if state.isUnavailable { throw SignerError(.unavailable, "the signer is away") }
+    }
+
+    func createKey(algorithm: KeyType, gun: String, role: RoleName) async throws -> PublicKey {
+        try self.state.withLock { state in
+            try self.checkAvailable(state)
+            let name = "\(gun) \(role)"
+            if let id = state.pending[name], let key = state.keys[id] { return key.publicKey }
+            let key = TestKey()
+            state.keys[key.publicKey.id] = key
+            state.pending[name] = key.publicKey.id
+            return key.publicKey
+        }
+    }
+
+    func publicKey(_ id: KeyID) async throws -> PublicKey? {
+        try self.state.withLock { state in
+            try self.checkAvailable(state)
+            return state.keys[id]?.publicKey
+        }
+    }
+
+    func sign(_ message: [UInt8], with id: KeyID) async throws -> TUF.Signature {
+        let key = try self.state.withLock { state in
+            try self.checkAvailable(state)
+            state.signatures += 1
+            for (name, pending) in state.pending where pending == id { state.pending[name] = nil }
+            return state.keys[id]
+        }
+        guard let key else { throw SignerError(.keyNotFound, "no key \(id)") }
+        return try await key.sign(message)
+    }
+
+    func deleteKey(_ id: KeyID) async throws {
+        self.state.withLock { $0.keys[id] = nil }
+    }
+}
+
+/// A reply, its body read.
+struct TestReply {
+    let status: UInt
+    let headers: HTTPHeaders
+    let body: [UInt8]
+
+    var text: String { String(decoding: self.body, as: UTF8.self) }
+    var error: NotaryError? { NotaryError(decoding: self.body) }
+}
+
+/// A trust server over an SQLite file of its own, without sockets.
+struct TestServer {
+    let clock: TestClock
+    let signer: TestSigner
+    let database: SQLiteDatabase
+    let server: TrustServer
+    let directory: URL
+
+    /// Runs the body with a server, and removes what it has stored.
+    static func with(
+        _ change: (inout TrustServerConfiguration) -> Void = { _ in },
+        _ body: (TestServer) async throws -> Void
+    ) async throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "trust-server-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        var configuration = TrustServerConfiguration()
+        change(&configuration)
+        let server = try await TestServer(
+            clock: TestClock(),
+            signer: TestSigner(),
+            database: SQLiteDatabase(path: directory.appending(path: "trust.db").path),
+            configuration: configuration,
+            directory: directory
+        )
+        try await body(server)
+        try? await server.database.close()
+    }
+
+    init(
+        clock: TestClock,
+        signer: TestSigner,
+        database: SQLiteDatabase,
+        configuration: TrustServerConfiguration = TrustServerConfiguration(),
+        directory: URL
+    ) async throws {
+        self.clock = clock
+        self.signer = signer
+        self.database = database
+        self.directory = directory
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        self.server = try await TrustServer(
+            configuration: configuration,
+            database: database,
+            signer: signer,
+            logger: logger,
+            now: { clock.now }
+        )
+    }
+
+    /// Another server over the same database and signer, as after a restart or beside this one.
+    func another(_ change: (inout TrustServerConfiguration) -> Void = { _ in }) async throws -> TestServer {
+        var configuration = TrustServerConfiguration()
+        change(&configuration)
+        return try await TestServer(
+            clock: self.clock,
+            signer: self.signer,
+            database: self.database,
+            configuration: configuration,
+            directory: self.directory
+        )
+    }
+
+    /// Sends a request the way the socket server does: first for an answer from memory.
+    func send(
+        _ method: HTTPMethod,
+        _ path: String,
+        query: String? = nil,
+        headers: HTTPHeaders = [:],
+        body: [UInt8] = []
+    ) async throws -> TestReply {
+        let request = HTTPRequest(
+            method: method,
+            path: path,
+            query: query,
+            headers: headers,
+            body: HTTPRequestBody(ByteBuffer(bytes: body))
+        )
+        let responder = self.server.responder
+        let response: HTTPResponse
+        if let immediate = responder.immediateResponse(to: request) {
+            response = immediate
+        } else {
+            response = try await responder.respond(to: request)
+        }
+        var bytes: [UInt8] = []
+        if case .bytes(let buffer) = response.body { bytes = Array(buffer.readableBytesView) }
+        return TestReply(status: response.status.code, headers: response.headers, body: bytes)
+    }
+
+    func get(_ path: String, query: String? = nil) async throws -> TestReply {
+        try await self.send(.GET, path, query: query)
+    }
+
+    /// The metadata of a role of a collection, as a path ends in.
+    func get(_ leaf: String, of gun: String) async throws -> TestReply {
+        try await self.send(.GET, "/v2/\(gun)/_trust/tuf/\(leaf)")
+    }
+
+    func publish(_ files: TestPublisher.Files, to gun: String) async throws -> TestReply {
+        let form = MultipartForm(files: files, random: (0..<30).map { _ in .random(in: 0...255) })
+        return try await self.post(form.body, contentType: form.contentType, to: gun)
+    }
+
+    func post(_ body: [UInt8], contentType: String?, to gun: String) async throws -> TestReply {
+        var headers: HTTPHeaders = [:]
+        if let contentType { headers.add(name: "Content-Type", value: contentType) }
+        return try await self.send(.POST, "/v2/\(gun)/_trust/tuf/", headers: headers, body: body)
+    }
+
+    func serverKey(_ role: RoleName, of gun: String) async throws -> TUF.PublicKey {
+        try KeyResponse.decode(try await self.get("\(role).key", of: gun).body)
+    }
+
+    /// The keys of a collection that nothing is published of yet.
+    func publisher(_ gun: String, serverHoldsSnapshot: Bool = true) async throws -> TestPublisher {
+        try TestPublisher(
+            gun: gun,
+            now: self.clock.now,
+            timestampKey: try await self.serverKey(.timestamp, of: gun),
+            snapshotKey: serverHoldsSnapshot ? try await self.serverKey(.snapshot, of: gun) : nil
+        )
+    }
+
+    /// Does what a client with an empty cache does, with every check that it makes.
+    func update(_ gun: String, roles: [RoleName] = [.targets]) async throws -> TrustedCollection {
+        var collection = TrustedCollection(trust: RootTrust(gun: gun), format: .notary, at: self.clock.now)
+        try collection.updateRoot(try await self.get("root.json", of: gun).body)
+        try collection.updateTimestamp(try await self.get("timestamp.json", of: gun).body)
+        for role in [.snapshot] + roles {
+            let hash = try #require(collection.listed(role)?.hashes?.sha256)
+            let reply = try await self.get("\(role).\(Hexadecimal.encode(hash)).json", of: gun)
+            #expect(reply.status == 200)
+            if role == .snapshot {
+                try collection.updateSnapshot(reply.body)
+            } else {
+                try collection.updateTargets(role, reply.body)
+            }
+        }
+        return collection
+    }
+
+    /// How many files are stored, of all collections.
+    func storedFiles() async throws -> Int {
+        try await self.database.read { try $0.query("SELECT id FROM tuf_files", []).count }
+    }
+}
