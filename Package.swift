@@ -60,7 +60,7 @@ let package = Package(
         ),
         .target(
             name: "RegistryClient",
-            dependencies: ["OCI", crypto, logging, nioCore, nioSSL, nioFoundation, httpClient]
+            dependencies: ["OCI", crypto, logging, nioCore, nioPosix, nioHTTP1, nioSSL, nioFoundation, httpClient]
         ),
         .target(
             name: "TrustSigner",
@@ -69,7 +69,7 @@ let package = Package(
         .target(
             name: "TrustServer",
             dependencies: [
-                "TUF", "Database", "NotaryAPI", "HTTPService", crypto, logging, nioCore, nioFoundation,
+                "TUF", "Database", "NotaryAPI", "HTTPService", crypto, logging, nioCore, nioHTTP1, nioFoundation,
                 serviceLifecycle,
             ]
         ),
@@ -113,7 +113,10 @@ let package = Package(
         ),
         .testTarget(
             name: "RegistryClientTests",
-            dependencies: ["RegistryClient", "Registry", "OCI", "HTTPService", "Database", crypto, logging, nioCore]
+            dependencies: [
+                "RegistryClient", "Registry", "OCI", "HTTPService", "Database", crypto, logging, nioCore, nioPosix,
+                nioHTTP1,
+            ]
         ),
         .testTarget(name: "TrustSignerTests", dependencies: ["TrustSigner", "TUF", "KeyStore", "NotaryAPI", "Database", crypto]),
         .testTarget(
@@ -121,7 +124,7 @@ let package = Package(
             dependencies: [
                 "TrustServer", "TrustSigner", "TUF", "Database", "NotaryAPI", "HTTPService", crypto, x509, asn1,
                 logging,
-                nioCore, httpClient,
+                nioCore, nioHTTP1, nioFoundation, httpClient,
             ]
         ),
         .testTarget(
@@ -136,11 +139,6 @@ let package = Package(
         ),
     ]
 )
-
-// The DocC plugin is a tool of the documentation build alone: `make docs` sets the variable.
-if Context.environment["HALLMARK_DOCC"] != nil {
-    package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
-}
 
 for target in package.targets where target.type != .system {
     target.swiftSettings = [
