@@ -76,11 +76,15 @@ struct CredentialTests {
             """
         try await self.withConfiguration(json) { path in
             let source = DockerConfigCredentials(path: path)
-            #expect(try await source.credential(for: "docker.io") == .password(username: "hub", password: "pw:x"))
-            #expect(try await source.credential(for: "r.example") == .identityToken("t"))
-            #expect(try await source.credential(for: "plain:5000") == .password(username: "u", password: "p"))
+            let found1 = try await source.credential(for: "docker.io")
+            #expect(found1 == .password(username: "hub", password: "pw:x"))
+            let found2 = try await source.credential(for: "r.example")
+            #expect(found2 == .identityToken("t"))
+            let found3 = try await source.credential(for: "plain:5000")
+            #expect(found3 == .password(username: "u", password: "p"))
             for other in ["plain", "r.example.evil", "example", "plain:50000"] {
-                #expect(try await source.credential(for: other) == nil)
+                let found4 = try await source.credential(for: other)
+                #expect(found4 == nil)
             }
             await #expect(throws: RegistryError.self) { try await source.credential(for: "broken") }
         }
@@ -103,7 +107,8 @@ struct CredentialTests {
                 } catch let error as RegistryError {
                     #expect(error.code == .credentials)
                 }
-                #expect(try await source.credential(for: "other.example") == nil)
+                let found5 = try await source.credential(for: "other.example")
+                #expect(found5 == nil)
             }
         }
     }
