@@ -42,7 +42,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Level 1: what both ends of a protocol share.
-        .target(name: "KeyStore", dependencies: ["TUF", crypto, cryptoExtras, asn1]),
+        .target(name: "KeyStore", dependencies: ["TUF", crypto, cryptoExtras, x509, asn1]),
         .target(name: "NotaryAPI", dependencies: ["TUF"]),
         .target(
             name: "HTTPService",
@@ -69,7 +69,7 @@ let package = Package(
         .target(
             name: "TrustServer",
             dependencies: [
-                "TUF", "Database", "NotaryAPI", "HTTPService", crypto, logging, nioCore, nioFoundation,
+                "TUF", "Database", "NotaryAPI", "HTTPService", crypto, logging, nioCore, nioHTTP1, nioFoundation,
                 serviceLifecycle,
             ]
         ),
@@ -118,13 +118,13 @@ let package = Package(
                 nioHTTP1,
             ]
         ),
-        .testTarget(name: "TrustSignerTests", dependencies: ["TrustSigner", "TUF", "KeyStore", "Database", crypto]),
+        .testTarget(name: "TrustSignerTests", dependencies: ["TrustSigner", "TUF", "KeyStore", "NotaryAPI", "Database", crypto]),
         .testTarget(
             name: "TrustServerTests",
             dependencies: [
                 "TrustServer", "TrustSigner", "TUF", "Database", "NotaryAPI", "HTTPService", crypto, x509, asn1,
                 logging,
-                nioCore, httpClient,
+                nioCore, nioHTTP1, nioFoundation, httpClient,
             ]
         ),
         .testTarget(

@@ -58,6 +58,8 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     private var phaseStarted = NIODeadline.now()
     /// When the first byte of the next head came.
     private var headStarted: NIODeadline?
+    /// Bytes of the next request came before the current one was answered.
+    private var hasEarlyBytes = false
     private var droppedBytes = 0
     private var rate = HTTPRateWindow()
     private var unsent: (bytes: Int, since: NIODeadline)?
@@ -174,6 +176,7 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
             if self.headStarted == nil { self.headStarted = .now() }
             return true
         case .responding:
+            if self.requestEnded { self.hasEarlyBytes = true }
             return true
         }
     }
@@ -285,8 +288,11 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     private var wantsToRead: Bool {
         switch self.phase {
         case .idle: self.canAdvance && !self.inputIsBroken
+        case .responding where self.requestEnded:
+            // Looking for one more event costs less than telling the kernel twice, and shows when the peer leaves.
+            self.pipelined.isEmpty && !self.inputIsBroken
         case .responding:
-            !self.requestEnded && (self.body?.bufferedBytes ?? 0) < self.configuration.bodyHighWaterMark
+            (self.body?.bufferedBytes ?? 0) < self.configuration.bodyHighWaterMark
         case .draining, .lingering: true
         case .closed: false
         }
@@ -307,7 +313,6 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     func enter(_ phase: Phase) {
         self.phase = phase
         self.phaseStarted = .now()
-        self.unsent = nil
         self.headStarted = nil
     }
 
@@ -319,6 +324,10 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     func becomeIdle() {
         self.exchange = nil
         self.enter(.idle)
+        if self.hasEarlyBytes {
+            self.hasEarlyBytes = false
+            self.headStarted = self.phaseStarted
+        }
         if self.lane.isShuttingDown || self.inputIsBroken {
             self.context?.close(promise: nil)
             return
@@ -343,7 +352,8 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     // MARK: Refusals
 
     private func inputIsMalformed(_ error: HTTPParserError) {
-        guard !self.inputIsBroken else { return }
+        // The parser says this of a connection that ends in mid-request: `channelInactive` follows.
+        guard error != .invalidEOFState, !self.inputIsBroken else { return }
         self.inputIsBroken = true
         switch self.phase {
         case .idle where self.pipelined.isEmpty:
@@ -382,20 +392,32 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     // MARK: Time and shutdown
 
     func checkTime(_ now: NIODeadline) {
+        let isSending = self.checkWriteProgress(now)
         switch self.phase {
-        case .idle:
-            if let headStarted = self.headStarted, now - headStarted > self.configuration.headerTimeout {
-                if self.hasSeenBytes { self.refuse(.requestTimeout) } else { self.abort() }
-            } else if now - self.phaseStarted > self.configuration.idleTimeout {
-                self.abort()
-            }
         case .responding:
             self.checkBodyRate(now)
-            self.checkWriteProgress(now)
-        case .draining, .lingering:
-            if now - self.phaseStarted > self.configuration.lingerTimeout { self.abort() }
+        case .idle, .draining, .lingering:
+            // A peer that still takes a reply is neither idle nor late with its next request.
+            guard !isSending else {
+                self.phaseStarted = now
+                if self.headStarted != nil { self.headStarted = now }
+                return
+            }
+            self.checkPhaseDuration(now)
         case .closed:
             break
+        }
+    }
+
+    private func checkPhaseDuration(_ now: NIODeadline) {
+        guard self.phase == .idle else {
+            if now - self.phaseStarted > self.configuration.lingerTimeout { self.abort() }
+            return
+        }
+        if let headStarted = self.headStarted, now - headStarted > self.configuration.headerTimeout {
+            if self.hasSeenBytes { self.refuse(.requestTimeout) } else { self.abort() }
+        } else if now - self.phaseStarted > self.configuration.idleTimeout {
+            self.abort()
         }
     }
 
@@ -414,20 +436,22 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
         }
     }
 
-    private func checkWriteProgress(_ now: NIODeadline) {
+    /// - Returns: true while bytes of a reply wait for the peer.
+    private func checkWriteProgress(_ now: NIODeadline) -> Bool {
         guard
             let options = self.context?.channel.syncOptions,
             let bytes = try? options.getOption(.bufferedWritableBytes),
             bytes > 0
         else {
             self.unsent = nil
-            return
+            return false
         }
         if let unsent = self.unsent, unsent.bytes == bytes {
             if now - unsent.since > self.configuration.writeTimeout { self.abort() }
         } else {
             self.unsent = (bytes, now)
         }
+        return true
     }
 
     /// The server stops: closes at once between two requests, after the reply otherwise.

@@ -15,6 +15,8 @@ package final class HTTPServer: Service, Sendable {
     private enum State {
         case new
         case bound(Listening)
+        /// Told to stop before it ran.
+        case abandoned(Listening)
         case running(Listening)
         case stopped
     }
@@ -134,11 +136,19 @@ package final class HTTPServer: Service, Sendable {
     /// cancelled. Returns when every request's task has ended and every connection is closed.
     package func run() async throws {
         if case .new = self.state.withLock({ $0 }) { try await self.bind() }
-        let listening = try self.state.withLock { state throws(HTTPServerError) in
-            guard case .bound(let listening) = state else { throw HTTPServerError() }
-            state = .running(listening)
-            return listening
+        let (listening, isAbandoned) = try self.state.withLock { state throws(HTTPServerError) in
+            switch state {
+            case .bound(let listening):
+                state = .running(listening)
+                return (listening, false)
+            case .abandoned(let listening):
+                state = .stopped
+                return (listening, true)
+            case .new, .running, .stopped:
+                throw HTTPServerError()
+            }
         }
+        if isAbandoned { return try await listening.group.shutdownGracefully() }
         await withTaskCancellationHandler {
             await withGracefulShutdownHandler {
                 await self.serve(listening)
@@ -172,7 +182,18 @@ package final class HTTPServer: Service, Sendable {
     /// Stops accepting, closes idle connections, lets requests in flight end within
     /// ``HTTPServerConfiguration/shutdownGrace``; then ``run()`` returns.
     package func shutDown() {
-        guard case .running(let listening) = self.state.withLock({ $0 }) else { return }
+        let running = self.state.withLock { state -> Listening? in
+            switch state {
+            case .running(let listening):
+                return listening
+            case .bound(let listening):
+                state = .abandoned(listening)
+                return nil
+            case .new, .abandoned, .stopped:
+                return nil
+            }
+        }
+        guard let listening = running else { return }
         listening.channel.close(promise: nil)
         for lane in listening.lanes {
             lane.eventLoop.execute { lane.beginShutdown() }
@@ -182,9 +203,13 @@ package final class HTTPServer: Service, Sendable {
     /// Gives up the listening socket of a server that was bound and will not run.
     package func close() async throws {
         let listening = self.state.withLock { state -> Listening? in
-            guard case .bound(let listening) = state else { return nil }
-            state = .stopped
-            return listening
+            switch state {
+            case .bound(let listening), .abandoned(let listening):
+                state = .stopped
+                return listening
+            case .new, .running, .stopped:
+                return nil
+            }
         }
         try await listening?.group.shutdownGracefully()
     }

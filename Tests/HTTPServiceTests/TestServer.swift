@@ -58,15 +58,22 @@ struct TestServer: Sendable {
     let log: LogRecord
 }
 
+extension HTTPServerConfiguration {
+    /// A free port of the loopback interface, one thread, and what `change` does.
+    static func test(_ change: (inout HTTPServerConfiguration) -> Void = { _ in }) -> HTTPServerConfiguration {
+        var configuration = HTTPServerConfiguration(port: 0, threadCount: 1)
+        configuration.shutdownGrace = .seconds(5)
+        change(&configuration)
+        return configuration
+    }
+}
+
 /// Runs a server on a free port of the loopback interface while `body` runs.
 func withServer<R>(
     _ responder: any HTTPResponder,
-    configure: (inout HTTPServerConfiguration) -> Void = { _ in },
+    _ configuration: HTTPServerConfiguration = .test(),
     _ body: (TestServer) async throws -> R
 ) async throws -> R {
-    var configuration = HTTPServerConfiguration(port: 0, threadCount: 1)
-    configuration.shutdownGrace = .seconds(5)
-    configure(&configuration)
     let log = LogRecord()
     let server = HTTPServer(configuration: configuration, responder: responder, logger: log.logger)
     let address = try await server.bind()
