@@ -118,7 +118,10 @@ let package = Package(
                 nioHTTP1,
             ]
         ),
-        .testTarget(name: "TrustSignerTests", dependencies: ["TrustSigner", "TUF", "KeyStore", "NotaryAPI", "Database", crypto]),
+        .testTarget(
+            name: "TrustSignerTests",
+            dependencies: ["TrustSigner", "TUF", "KeyStore", "NotaryAPI", "Database", crypto]
+        ),
         .testTarget(
             name: "TrustServerTests",
             dependencies: [
