@@ -18,12 +18,17 @@ struct CredentialHelper {
 
     /// - Throws: ``RegistryError`` with code `credentials` when the name could be a path.
     init(name: String, timeout: Duration) throws {
-        let isName = (1...128).contains(name.utf8.count) && name.utf8.allSatisfy { byte in
-            (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
-                || [45, 46, 95].contains(byte)
-        }
+        let isName =
+            (1...128).contains(name.utf8.count)
+            && name.utf8.allSatisfy { byte in
+                (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
+                    || [45, 46, 95].contains(byte)
+            }
         guard isName else {
-            throw RegistryError(.credentials, "\"\(RegistryError.printable(name))\" is not the name of a credential helper")
+            throw RegistryError(
+                .credentials,
+                "\"\(RegistryError.printable(name))\" is not the name of a credential helper"
+            )
         }
         self.program = "docker-credential-" + name
         self.timeout = timeout

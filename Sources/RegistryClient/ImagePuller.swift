@@ -68,7 +68,10 @@ package struct ImagePuller: Sendable {
                 guard manifest.isIndex else { break }
                 guard let entry = manifest.entry(for: platform) else {
                     let known = manifest.manifests.compactMap { $0.platform?.description }.joined(separator: ", ")
-                    throw OCIError(.imageUnknown, "\(top.descriptor.digest) has no image for \(platform); it has: \(known)")
+                    throw OCIError(
+                        .imageUnknown,
+                        "\(top.descriptor.digest) has no image for \(platform); it has: \(known)"
+                    )
                 }
                 top = try await self.fetch(entry, repository)
             }

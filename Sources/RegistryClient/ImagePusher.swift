@@ -102,7 +102,10 @@ package struct ImagePusher: Sendable {
 
         private mutating func add(_ source: ImageSource, _ descriptor: Descriptor, depth: Int) throws {
             guard depth <= ImagePusher.maximumDepth, self.manifests.count < ImagePusher.maximumManifests else {
-                throw OCIError(.manifestInvalid, "\(source.path): the image's indexes are nested too deep or list too much")
+                throw OCIError(
+                    .manifestInvalid,
+                    "\(source.path): the image's indexes are nested too deep or list too much"
+                )
             }
             guard self.seen.insert(descriptor.digest).inserted else { return }
             let fetched = try FetchedManifest(descriptor: descriptor, bytes: source.manifestBytes(descriptor))
@@ -118,7 +121,10 @@ package struct ImagePusher: Sendable {
         private mutating func blob(_ source: ImageSource, _ descriptor: Descriptor) throws -> Blob? {
             guard self.seen.insert(descriptor.digest).inserted else { return nil }
             guard let content = try source.content(descriptor) else {
-                throw OCIError(.archiveInvalid, "\(source.path) does not have \(descriptor.digest), which its image needs")
+                throw OCIError(
+                    .archiveInvalid,
+                    "\(source.path) does not have \(descriptor.digest), which its image needs"
+                )
             }
             return Blob(descriptor: descriptor, content: content)
         }

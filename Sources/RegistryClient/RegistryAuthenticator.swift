@@ -10,7 +10,8 @@ import Synchronization
 /// Answers a registry's challenges: keeps what it asked for, and the tokens got for it, until they expire.
 final class RegistryAuthenticator: Sendable {
     /// Sends one request to an authorization service and gives status and body.
-    typealias Send = @Sendable (_ method: HTTPMethod, _ url: RegistryURL, _ headers: HTTPHeaders, _ form: String?)
+    typealias Send =
+        @Sendable (_ method: HTTPMethod, _ url: RegistryURL, _ headers: HTTPHeaders, _ form: String?)
         async throws -> (status: HTTPResponseStatus, body: ByteBuffer)
 
     private struct State {
@@ -115,7 +116,9 @@ final class RegistryAuthenticator: Sendable {
     ) async throws -> Token {
         let started = self.now()
         let refreshToken: String? =
-            if case .identityToken(let token) = credential { self.state.withLock { $0.refreshToken } ?? token } else { nil }
+            if case .identityToken(let token) = credential { self.state.withLock { $0.refreshToken } ?? token } else {
+                nil
+            }
         let reply: (status: HTTPResponseStatus, body: ByteBuffer)
         if let refreshToken {
             let form = [

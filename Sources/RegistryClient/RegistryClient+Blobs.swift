@@ -116,7 +116,10 @@ extension RegistryClient {
             } catch let error as RegistryError where error.code == .unreachable {
                 if received > before { attempt = 1 }
                 guard attempt < self.configuration.maximumAttempts else { throw error }
-                self.logger.debug("blob was cut off", metadata: ["digest": "\(descriptor.digest)", "at": "\(received)"])
+                self.logger.debug(
+                    "blob was cut off",
+                    metadata: ["digest": "\(descriptor.digest)", "at": "\(received)"]
+                )
                 try await self.pause(attempt)
                 attempt += 1
             }
@@ -179,7 +182,8 @@ extension RegistryClient {
     }
 
     private func checkLength(_ response: RegistryResponse, _ expected: Int64, _ descriptor: Descriptor) throws {
-        guard let length = response.headers.first(name: "Content-Length").flatMap({ Int64($0) }), length != expected else {
+        guard let length = response.headers.first(name: "Content-Length").flatMap({ Int64($0) }), length != expected
+        else {
             return
         }
         throw RegistryError(

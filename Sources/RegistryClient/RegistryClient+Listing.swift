@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import FoundationEssentials
 import AsyncHTTPClient
+import FoundationEssentials
 import NIOCore
 import NIOFoundationCompat
 import NIOHTTP1
@@ -57,7 +57,10 @@ extension RegistryClient {
             }
             guard let next = try Self.next(response) else { return }
             guard next.origin == response.url.origin, visited.insert(next).inserted else {
-                throw RegistryError(.invalidResponse, "\(self.registry): \(path): the next page is elsewhere or the same")
+                throw RegistryError(
+                    .invalidResponse,
+                    "\(self.registry): \(path): the next page is elsewhere or the same"
+                )
             }
             target = .url(next)
         }
@@ -67,7 +70,9 @@ extension RegistryClient {
     /// `Link: <…>; rel="next"`
     private static func next(_ response: RegistryResponse) throws -> RegistryURL? {
         for field in response.headers["Link"] {
-            guard let open = field.firstIndex(of: "<"), let close = field.firstIndex(of: ">"), open < close else { continue }
+            guard let open = field.firstIndex(of: "<"), let close = field.firstIndex(of: ">"), open < close else {
+                continue
+            }
             let relation = field[close...].lowercased()
             guard relation.contains("rel=\"next\"") || relation.contains("rel=next") else { continue }
             return try response.url.resolving(field[field.index(after: open)..<close])

@@ -89,7 +89,9 @@ extension RegistryClient {
         guard response.status == .created || response.status == .ok || response.status == .accepted else {
             throw try await self.error(response, "storing the manifest \(repository) \(reference)")
         }
-        guard let text = response.headers.first(name: "Docker-Content-Digest"), let stored = try? Digest(text) else { return }
+        guard let text = response.headers.first(name: "Docker-Content-Digest"), let stored = try? Digest(text) else {
+            return
+        }
         let own = Digest(hashing: bytes, algorithm: stored.algorithm)
         guard stored == own else {
             throw RegistryError(.digestMismatch, "\(self.registry) stored \(stored), but \(own) was sent")
@@ -133,7 +135,10 @@ extension RegistryClient {
         try await Self.transport(response.url) {
             for try await buffer in response.body {
                 guard Int64(buffer.readableBytes) <= limit - Int64(bytes.count) else {
-                    throw RegistryError(.digestMismatch, "\(self.registry): \(action): more than the \(limit) bytes expected")
+                    throw RegistryError(
+                        .digestMismatch,
+                        "\(self.registry): \(action): more than the \(limit) bytes expected"
+                    )
                 }
                 bytes.append(contentsOf: buffer.readableBytesView)
             }

@@ -266,7 +266,9 @@ extension RegistryClient {
         var redirects = 0
         while true {
             var headers = request.headers
-            if let authorization, url.origin == origin { headers.replaceOrAdd(name: "Authorization", value: authorization) }
+            if let authorization, url.origin == origin {
+                headers.replaceOrAdd(name: "Authorization", value: authorization)
+            }
             let response = try await self.once(request.method, url, headers, Self.body(request.body))
             guard [301, 302, 303, 307, 308].contains(response.status.code),
                 request.method == .GET || request.method == .HEAD || [307, 308].contains(response.status.code),
@@ -274,11 +276,17 @@ extension RegistryClient {
             else { return response }
             redirects += 1
             guard redirects <= Self.maximumRedirects else {
-                throw RegistryError(.invalidResponse, "\(self.registry) redirects more than \(Self.maximumRedirects) times")
+                throw RegistryError(
+                    .invalidResponse,
+                    "\(self.registry) redirects more than \(Self.maximumRedirects) times"
+                )
             }
             let next = try self.upgraded(url.resolving(location), origin)
             guard next.origin.scheme == .https || url.origin.scheme == .http else {
-                throw RegistryError(.invalidResponse, "\(self.registry) redirects from HTTPS to plain \(next.origin.authority)")
+                throw RegistryError(
+                    .invalidResponse,
+                    "\(self.registry) redirects from HTTPS to plain \(next.origin.authority)"
+                )
             }
             url = next
         }
@@ -359,10 +367,24 @@ extension RegistryClient {
             return RegistryURL.Origin(scheme: scheme, authority: origin.authority) ?? origin
         }
         do {
-            _ = try await self.once(.GET, RegistryURL(origin, "/v2/"), [:], nil, longest: self.configuration.connectTimeout)
-        } catch let error as RegistryError where error.code == .unreachable && !error.message.contains("CERTIFICATE_VERIFY") {
+            _ = try await self.once(
+                .GET,
+                RegistryURL(origin, "/v2/"),
+                [:],
+                nil,
+                longest: self.configuration.connectTimeout
+            )
+        } catch let error as RegistryError
+            where error.code == .unreachable && !error.message.contains("CERTIFICATE_VERIFY")
+        {
             origin.scheme = .http
-            _ = try await self.once(.GET, RegistryURL(origin, "/v2/"), [:], nil, longest: self.configuration.connectTimeout)
+            _ = try await self.once(
+                .GET,
+                RegistryURL(origin, "/v2/"),
+                [:],
+                nil,
+                longest: self.configuration.connectTimeout
+            )
             self.logger.debug("registry on this machine speaks plain HTTP", metadata: ["registry": "\(self.registry)"])
         }
         self.scheme.withLock { $0 = origin.scheme }

@@ -36,11 +36,16 @@ package struct RegistryError: Error, Sendable, CustomStringConvertible {
 
     /// Text from outside, short and without characters that move a terminal's cursor.
     static func printable(_ text: some StringProtocol, limit: Int = 300) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.prefix(limit).map { scalar in
-            switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: " "
-            default: scalar
-            }
-        }))
+        String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.prefix(limit).map { scalar in
+                    switch scalar.properties.generalCategory {
+                    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned:
+                        " "
+                    default: scalar
+                    }
+                }
+            )
+        )
     }
 }

@@ -40,9 +40,12 @@ struct RegistryURL: Sendable, Hashable, CustomStringConvertible {
             let host = self.host
             if host == "localhost" || host == "::1" { return true }
             let parts = host.split(separator: ".", omittingEmptySubsequences: false)
-            let isAddress = parts.count == 4 && parts.allSatisfy { part in
-                (1...3).contains(part.utf8.count) && part.utf8.allSatisfy { (48...57).contains($0) } && UInt8(part) != nil
-            }
+            let isAddress =
+                parts.count == 4
+                && parts.allSatisfy { part in
+                    (1...3).contains(part.utf8.count) && part.utf8.allSatisfy { (48...57).contains($0) }
+                        && UInt8(part) != nil
+                }
             return isAddress && parts.first == "127"
         }
     }
@@ -102,7 +105,10 @@ struct RegistryURL: Sendable, Hashable, CustomStringConvertible {
 
     /// The same with another query parameter; the value is percent-encoded.
     func adding(_ name: String, _ value: String) -> RegistryURL {
-        RegistryURL(self.origin, self.target + (self.target.contains("?") ? "&" : "?") + name + "=" + Self.encode(value))
+        RegistryURL(
+            self.origin,
+            self.target + (self.target.contains("?") ? "&" : "?") + name + "=" + Self.encode(value)
+        )
     }
 
     /// Percent-encodes everything but unreserved characters and those that a query may hold in a value.
