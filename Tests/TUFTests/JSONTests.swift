@@ -190,7 +190,7 @@ struct TextCodingTests {
         arguments: [
             "A", "AA", "AAA", "AA=", "A===", "====", "AA==AA==", "AB==", "AAB=", "AA==\n", "A A=", "AA==x", "-_==",
             "\nAAAA", "AAAAAAA\n", "Ä===",
-            "AAAAA===", "AA=A", "=AAA",
+            "AAAAA===", "AA=A", "=AAA", "AA=AAAAA", "A=AAAAAA", "AAA=AAAA", "AAAA=", "===",
         ]
     )
     func refusesBase64(_ text: String) {
