@@ -81,8 +81,10 @@ public enum CanonicalJSON {
         case (UInt8(ascii: "\n"), .wire): return ("\\n", 1)
         case (UInt8(ascii: "\r"), .wire): return ("\\r", 1)
         case (UInt8(ascii: "\t"), .wire): return ("\\t", 1)
-        case (let byte, .wire) where byte < 0x20 || "<>&".utf8.contains(byte):
-            return ("\\u00" + Hexadecimal.encode(CollectionOfOne(byte)), 1)
+        case (let byte, .wire) where byte < 0x20: return ("\\u00" + Hexadecimal.encode(CollectionOfOne(byte)), 1)
+        case (UInt8(ascii: "<"), .wire): return ("\\u003c", 1)
+        case (UInt8(ascii: ">"), .wire): return ("\\u003e", 1)
+        case (UInt8(ascii: "&"), .wire): return ("\\u0026", 1)
         // U+2028 and U+2029 are E2 80 A8 and E2 80 A9.
         case (let byte, .wire) where byte == 0xA8 || byte == 0xA9:
             guard index >= 2, text[index - 1] == 0x80, text[index - 2] == 0xE2 else { return nil }
