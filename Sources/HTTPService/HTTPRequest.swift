@@ -19,6 +19,8 @@ package struct HTTPRequest: Sendable {
     package var remoteAddress: SocketAddress?
     /// True when the connection is encrypted.
     package var isSecure: Bool
+    /// The name of this request in the log; nil in tests without a server.
+    package var id: HTTPRequestID?
 
     package init(
         method: HTTPMethod,
@@ -27,7 +29,8 @@ package struct HTTPRequest: Sendable {
         headers: HTTPHeaders = [:],
         body: HTTPRequestBody = HTTPRequestBody(),
         remoteAddress: SocketAddress? = nil,
-        isSecure: Bool = false
+        isSecure: Bool = false,
+        id: HTTPRequestID? = nil
     ) {
         self.method = method
         self.path = path
@@ -36,5 +39,6 @@ package struct HTTPRequest: Sendable {
         self.body = body
         self.remoteAddress = remoteAddress
         self.isSecure = isSecure
+        self.id = id
     }
 }

@@ -11,6 +11,7 @@ package struct HTTPRequestBody: AsyncSequence, Sendable {
 
     private enum Source: Sendable {
         case buffer(ByteBuffer)
+        case connection(HTTPInboundBody)
         case stream(@Sendable () -> any AsyncIteratorProtocol<ByteBuffer, any Error>)
     }
 
@@ -28,23 +29,47 @@ package struct HTTPRequestBody: AsyncSequence, Sendable {
         self.source = .stream { stream.makeAsyncIterator() }
     }
 
-    package struct AsyncIterator: AsyncIteratorProtocol {
-        fileprivate var buffer: ByteBuffer?
-        fileprivate var stream: (any AsyncIteratorProtocol<ByteBuffer, any Error>)?
+    /// A body that arrives over a connection of ``HTTPServer``.
+    init(connection body: HTTPInboundBody) {
+        self.source = .connection(body)
+    }
 
+    package struct AsyncIterator: AsyncIteratorProtocol {
+        fileprivate enum Source {
+            case buffer(ByteBuffer)
+            case connection(HTTPInboundBody)
+            case stream(any AsyncIteratorProtocol<ByteBuffer, any Error>)
+            case ended
+        }
+
+        fileprivate var source: Source
+
+        /// The next bytes: whatever has arrived since the last call, so that a slow reader gets them in large pieces.
+        /// - Returns: nil after the last byte.
+        /// - Throws: ``HTTPConnectionClosedError`` when the peer is gone, ``HTTPRequestBodyError`` when it sends too
+        ///   slowly or breaks the framing, `CancellationError`.
         package mutating func next() async throws -> ByteBuffer? {
-            if let buffer = self.buffer {
-                self.buffer = nil
+            switch self.source {
+            case .buffer(let buffer):
+                self.source = .ended
                 return buffer.readableBytes > 0 ? buffer : nil
+            case .connection(let body):
+                return try await body.next()
+            case .stream(var stream):
+                let element = try await stream.next(isolation: nil)
+                self.source = element == nil ? .ended : .stream(stream)
+                return element
+            case .ended:
+                return nil
             }
-            return try await self.stream?.next(isolation: nil)
         }
     }
 
     package func makeAsyncIterator() -> AsyncIterator {
         switch self.source {
-        case .buffer(let buffer): AsyncIterator(buffer: buffer, stream: nil)
-        case .stream(let make): AsyncIterator(buffer: nil, stream: make())
+        case .buffer(let buffer): AsyncIterator(source: .buffer(buffer))
+        case .connection(let body): AsyncIterator(source: .connection(body))
+        case .stream(let make): AsyncIterator(source: .stream(make()))
         }
     }
 

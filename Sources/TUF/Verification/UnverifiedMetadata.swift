@@ -53,6 +53,17 @@ public struct UnverifiedMetadata: Sendable {
     /// What it claims to be, for a message or a first filter only; nothing here is checked.
     public var claimedVersion: Int64? { self.signed["version"]?.integer }
 
+    /// Checks that type, version and expiry, where they are there, are of their kinds of JSON value: what can be said of
+    /// metadata before anybody has vouched for it.
+    /// - Throws: ``TUFError`` with code `malformed`.
+    public func checkClaims() throws {
+        if let type = self.signed["_type"], type.string == nil { throw TUFError(.malformed, "_type must be a string") }
+        if let version = self.signed["version"], version.integer == nil {
+            throw TUFError(.malformed, "version must be an integer")
+        }
+        if let expires = self.signed["expires"] { _ = try Expiry(parsing: expires.string ?? "") }
+    }
+
     /// Checks the signatures, and only then reads what is signed.
     /// - Throws: ``TUFError`` with code `thresholdNotMet`, `malformed` or `invalid`.
     public func verified<Content: Payload>(

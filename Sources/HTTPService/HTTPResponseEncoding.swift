@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+import NIOHTTP1
+
+/// How the bytes after a head are delimited (RFC 9112, section 6).
+enum HTTPResponseFraming: Equatable {
+    /// The status forbids a body and its length.
+    case none
+    case length(Int64)
+    case chunked
+    /// The body ends with the connection: the peer speaks HTTP/1.0.
+    case untilClose
+}
+
+/// What the connection puts into a head beside the responder's fields.
+struct HTTPResponseHeadContext {
+    let framing: HTTPResponseFraming
+    let keepsAlive: Bool
+    /// An HTTP/1.0 peer must be told that the connection stays.
+    let isHTTP10: Bool
+    let date: String
+}
+
+extension ByteBuffer {
+    /// Writes the status line and the header fields, to the empty line.
+    ///
+    /// Fields that the server decides on, and those that a control character would turn into something else, are left
+    /// out of the responder's.
+    mutating func writeResponseHead(_ response: HTTPResponse, in context: HTTPResponseHeadContext) {
+        self.writeStaticString("HTTP/1.1 ")
+        self.writeString(String(response.status.code))
+        self.writeStaticString(" ")
+        self.writeString(response.status.reasonPhrase.isFieldValue ? response.status.reasonPhrase : "")
+        self.writeStaticString("\r\n")
+        for (name, value) in response.headers where name.isFieldName && value.isFieldValue {
+            guard !name.isSetByServer else { continue }
+            self.writeString(name)
+            self.writeStaticString(": ")
+            self.writeString(value)
+            self.writeStaticString("\r\n")
+        }
+        switch context.framing {
+        case .none, .untilClose: break
+        case .length(let length):
+            self.writeStaticString("Content-Length: ")
+            self.writeString(String(length))
+            self.writeStaticString("\r\n")
+        case .chunked: self.writeStaticString("Transfer-Encoding: chunked\r\n")
+        }
+        if !context.keepsAlive {
+            self.writeStaticString("Connection: close\r\n")
+        } else if context.isHTTP10 {
+            self.writeStaticString("Connection: keep-alive\r\n")
+        }
+        self.writeStaticString("Date: ")
+        self.writeString(context.date)
+        self.writeStaticString("\r\n\r\n")
+    }
+}
+
+extension String {
+    /// A token of RFC 9110, section 5.6.2.
+    fileprivate var isFieldName: Bool {
+        !self.isEmpty
+            && self.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"):
+                    true
+                case UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "!"), UInt8(ascii: "#"),
+                    UInt8(ascii: "$"), UInt8(ascii: "%"), UInt8(ascii: "&"), UInt8(ascii: "'"), UInt8(ascii: "*"),
+                    UInt8(ascii: "+"), UInt8(ascii: "^"), UInt8(ascii: "`"), UInt8(ascii: "|"), UInt8(ascii: "~"):
+                    true
+                default: false
+                }
+            }
+    }
+
+    /// Without control characters: none of them may split a head in two.
+    fileprivate var isFieldValue: Bool {
+        self.utf8.allSatisfy { ($0 >= 0x20 && $0 != 0x7F) || $0 == 0x09 }
+    }
+
+    fileprivate var isSetByServer: Bool {
+        switch self.utf8.count {
+        case 4: self.lowercased() == "date"
+        case 10: self.lowercased() == "connection"
+        case 14: self.lowercased() == "content-length"
+        case 17: self.lowercased() == "transfer-encoding"
+        default: false
+        }
+    }
+}
+
+extension HTTPResponseStatus {
+    /// 1xx, 204 and 304 have neither a body nor its length.
+    var forbidsBody: Bool {
+        self.code == 204 || self.code == 304 || (100..<200).contains(self.code)
+    }
+}

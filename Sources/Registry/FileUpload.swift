@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+import NIOPosix
+import OCI
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+/// An upload that is one file, which grows.
+///
+/// The descriptor lives as long as the object, so no call can meet a closed one.
+final class FileUpload: BlobUpload {
+    /// How many bytes are read at once to hash what is there already.
+    private static let readSize = 1 << 20
+
+    let key: UploadKey
+    let path: String
+    let initialSize: Int64
+    let descriptor: CInt
+    private let threads: NIOThreadPool
+
+    /// Opens the file; blocks.
+    /// - Parameter isNew: Makes the file, which must not be there.
+    /// - Throws: ``FileSystemError``.
+    init(key: UploadKey, path: String, isNew: Bool, threads: NIOThreadPool) throws {
+        self.key = key
+        self.path = path
+        self.threads = threads
+        let flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (isNew ? O_CREAT | O_EXCL : 0)
+        self.descriptor = try systemCall("open", path) { open(path, flags, 0o600) }
+        var status = stat()
+        let descriptor = self.descriptor
+        do {
+            try systemCall("fstat", path) { fstat(descriptor, &status) }
+        } catch {
+            // deinit does not run for an object whose init throws.
+            _ = Self.closeDescriptor(descriptor)
+            throw error
+        }
+        self.initialSize = Int64(status.st_size)
+    }
+
+    deinit { _ = Self.closeDescriptor(self.descriptor) }
+
+    private static func closeDescriptor(_ descriptor: CInt) -> CInt {
+        #if canImport(Glibc)
+        Glibc.close(descriptor)
+        #else
+        Darwin.close(descriptor)
+        #endif
+    }
+
+    func write(_ buffers: [ByteBuffer], at offset: Int64, hasher: Digest.Hasher?) async throws -> Digest.Hasher? {
+        try await self.threads.blocking {
+            var hasher = hasher
+            var position = offset
+            for buffer in buffers {
+                try buffer.withUnsafeReadableBytes { bytes in
+                    try self.writeAll(bytes, at: position)
+                    hasher?.update(bufferPointer: bytes)
+                    position += Int64(bytes.count)
+                }
+            }
+            return hasher
+        }
+    }
+
+    private func writeAll(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
+        var done = 0
+        while done < bytes.count {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+            done += try systemCall("write", self.path) {
+                pwrite(self.descriptor, rest.baseAddress, rest.count, off_t(offset) + off_t(done))
+            }
+        }
+    }
+
+    func truncate(to offset: Int64) async throws {
+        try await self.threads.blocking {
+            try systemCall("truncate", self.path) { ftruncate(self.descriptor, off_t(offset)) }
+        }
+    }
+
+    func sync() async throws {
+        try await self.threads.blocking {
+            try systemCall("fsync", self.path) { fsync(self.descriptor) }
+        }
+    }
+
+    func hash(size: Int64, algorithm: Digest.Algorithm) async throws -> Digest.Hasher {
+        var hasher = Digest.Hasher(algorithm)
+        var offset: Int64 = 0
+        // One block after the other, so that a large file does not keep a thread from everybody else.
+        while offset < size {
+            try Task.checkCancellation()
+            let current = hasher
+            let position = offset
+            let count = Int(min(Int64(Self.readSize), size - offset))
+            hasher = try await self.threads.blocking { try self.hash(at: position, count: count, into: current) }
+            offset += Int64(count)
+        }
+        return hasher
+    }
+
+    private func hash(at offset: Int64, count: Int, into hasher: Digest.Hasher) throws -> Digest.Hasher {
+        var hasher = hasher
+        try withUnsafeTemporaryAllocation(byteCount: count, alignment: 16) { block in
+            var done = 0
+            while done < count {
+                let read = try systemCall("read", self.path) {
+                    pread(
+                        self.descriptor,
+                        block.baseAddress?.advanced(by: done),
+                        count - done,
+                        off_t(offset) + off_t(done)
+                    )
+                }
+                guard read > 0 else { throw FileSystemError(operation: "read", path: self.path, number: EIO) }
+                done += read
+            }
+            hasher.update(bufferPointer: UnsafeRawBufferPointer(block))
+        }
+        return hasher
+    }
+}

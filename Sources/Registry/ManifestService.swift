@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Database
+import FoundationEssentials
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import OCI
+
+/// Takes manifests in: checks the document, then stores it together with what it references, in one transaction.
+struct ManifestService: Sendable {
+    /// A push as the request says it.
+    struct Request: Sendable {
+        let repository: RepositoryName
+        let reference: Reference
+        /// More tags for the same manifest.
+        let tags: [Tag]
+        /// `Content-Type`.
+        let contentType: String?
+        let content: ByteBuffer
+        let condition: ManifestPush.Condition?
+    }
+
+    /// What came of a push.
+    struct Receipt: Sendable {
+        let digest: Digest
+        let subject: Digest?
+    }
+
+    let store: RegistryStore
+    let threads: NIOThreadPool
+    /// Takes indexes that list manifests which are not there.
+    let allowsSparseIndexes: Bool
+    let clock: @Sendable () -> Date
+
+    /// - Throws: ``RegistryError``.
+    func put(_ request: Request) async throws -> Receipt {
+        // Hashing and parsing 4 MiB would hold the event loop up for everybody.
+        let push = try await self.threads.blocking { try self.push(request) }
+        switch try await self.store.put(push) {
+        case .stored:
+            return Receipt(digest: push.digest, subject: push.subject)
+        case .missing(let digests):
+            throw RegistryError(.manifestBlobUnknown, unknownDigests: digests)
+        case .wrongSize(let digest, let claimed, let actual):
+            throw RegistryError(
+                .manifestInvalid,
+                "the manifest says that \(digest) has \(claimed) bytes, it has \(actual)",
+                detail: ["digest": digest]
+            )
+        case .conditionFailed:
+            throw RegistryError(
+                .manifestInvalid,
+                "\(request.reference) in \(request.repository) is not what the request's condition says",
+                status: .preconditionFailed
+            )
+        }
+    }
+
+    private func push(_ request: Request) throws -> ManifestPush {
+        let bytes = request.content.readableBytesView
+        let digest = Digest(hashing: bytes, algorithm: request.reference.digest?.algorithm ?? .sha256)
+        if let expected = request.reference.digest, expected != digest {
+            throw RegistryError(.digestInvalid, "the manifest hashes to \(digest), not to \(expected)")
+        }
+        let manifest = try self.parse(request)
+        let (manifests, blobs) = Self.targets(of: manifest)
+        var tags = request.tags
+        if case .tag(let tag) = request.reference, !tags.contains(tag) { tags.append(tag) }
+        return ManifestPush(
+            repository: request.repository,
+            digest: digest,
+            mediaType: manifest.mediaType.rawValue,
+            content: Data(bytes),
+            tags: tags,
+            blobs: self.allowsSparseIndexes && manifest.isIndex ? [] : blobs,
+            manifests: self.allowsSparseIndexes ? [] : manifests,
+            blobReferences: blobs.map(\.digest),
+            manifestReferences: manifests.map(\.digest),
+            subject: manifest.subject?.digest,
+            artifactType: manifest.referrerArtifactType,
+            annotations: manifest.annotations.isEmpty
+                ? nil : String(buffer: RegistryJSON.encode(manifest.annotations)),
+            condition: request.condition,
+            time: Int64(self.clock().timeIntervalSince1970)
+        )
+    }
+
+    private func parse(_ request: Request) throws -> Manifest {
+        guard let contentType = request.contentType else {
+            throw RegistryError(.manifestInvalid, "the request has no Content-Type; it must name the manifest's kind")
+        }
+        do {
+            let mediaType = MediaType(contentType: contentType)
+            let manifest = try Manifest(parsing: request.content.readableBytesView, mediaType: mediaType)
+            guard manifest.referrerArtifactType?.utf8.contains(0) != true else {
+                throw RegistryError(.manifestInvalid, "the artifact type holds a NUL character")
+            }
+            return manifest
+        } catch let error as OCIError {
+            throw RegistryError(.manifestInvalid, error.message)
+        }
+    }
+
+    /// What the manifest needs, each once. Indexes may list other things than manifests, as build caches do: these are
+    /// blobs.
+    private static func targets(of manifest: Manifest) -> (manifests: [Descriptor], blobs: [Descriptor]) {
+        var seen: Set<Target> = []
+        func isFirst(_ descriptor: Descriptor) -> Bool {
+            seen.insert(Target(digest: descriptor.digest, size: descriptor.size)).inserted
+        }
+        let manifests = manifest.manifests.filter { $0.mediaType.isManifest && isFirst($0) }
+        seen.removeAll()
+        let others = manifest.manifests.filter { !$0.mediaType.isManifest && !$0.isForeign }
+        return (manifests, (manifest.blobs + others).filter(isFirst))
+    }
+
+    private struct Target: Hashable {
+        let digest: Digest
+        let size: Int64
+    }
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Database
+package import FoundationEssentials
+package import Logging
+package import NIOPosix
+import OCI
+package import ServiceLifecycle
+
+/// An OCI distribution 1.1 and Docker registry v2 server without its sockets: blobs in files, the rest in a database.
+package struct Registry: Sendable {
+    /// Where a registry keeps its blobs, and what it allows.
+    package struct Configuration: Sendable {
+        /// The directory of the blobs; made when it is not there. One process uses it at a time.
+        package var directory: String
+        /// The largest blob, in bytes. Default: 1 TiB.
+        package var maximumBlobSize: Int64 = 1 << 40
+        /// How many requests may send blobs at the same time; each takes up to 2 MiB of memory. Default: 256.
+        package var maximumReceivingUploads = 256
+        /// After how many seconds without bytes a request loses its upload to a newer one. Default: 5.
+        package var uploadStallTime: TimeInterval = 5
+        /// How many seconds an upload may lie untouched before it is dropped. Default: a week.
+        package var maximumUploadAge: TimeInterval = 7 * 24 * 60 * 60
+        /// Whether clients may delete. Default: true.
+        package var allowsDelete = true
+        /// Whether clients may push at all. Default: true.
+        package var allowsWrites = true
+        /// Whether a mount that names no source may take the blob from any repository. With access rules per repository
+        /// this must be false: it would give private blobs away. Default: true.
+        package var allowsAnonymousMount = true
+        /// Whether indexes may list manifests that are not there. Default: false.
+        package var allowsSparseIndexes = false
+        /// The memory for ready replies, in bytes. 0 turns the cache off, as several processes on one database need.
+        /// Default: 64 MiB.
+        package var cacheSize = 64 << 20
+
+        package init(directory: String) {
+            self.directory = directory
+        }
+    }
+
+    /// Answers requests.
+    package let responder: RegistryResponder
+    /// The work in the background; to be run as a service.
+    package let maintenance: RegistryMaintenance
+    /// Everything that is to be run beside the server that asks ``responder``.
+    package var services: [any Service] { [self.maintenance] }
+
+    private let blobs: any BlobStore
+    private let seen: SeenBlobs
+
+    /// Opens a registry. The database must be the registry's own; it is not closed by ``close()``.
+    ///
+    /// - Parameters:
+    ///   - threads: Where files are read, written and hashed.
+    ///   - clock: The time.
+    /// - Throws: ``FileSystemError`` when the directory cannot be used, or another process uses it; ``DatabaseError``.
+    package init(
+        configuration: Configuration,
+        database: any SQLDatabase,
+        logger: Logger,
+        threads: NIOThreadPool = .singleton,
+        clock: @escaping @Sendable () -> Date = { Date() }
+    ) async throws {
+        let blobs = try await FileBlobStore(root: configuration.directory, threads: threads)
+        do {
+            try await self.init(
+                configuration: configuration,
+                blobs: blobs,
+                database: database,
+                logger: logger,
+                threads: threads,
+                clock: clock
+            )
+        } catch {
+            try await blobs.close()
+            throw error
+        }
+    }
+
+    /// Opens a registry over any store of blobs.
+    package init(
+        configuration: Configuration,
+        blobs: any BlobStore,
+        database: any SQLDatabase,
+        logger: Logger,
+        threads: NIOThreadPool = .singleton,
+        clock: @escaping @Sendable () -> Date = { Date() }
+    ) async throws {
+        let store = try await RegistryStore(database: database)
+        let uploads = UploadService(
+            blobs: blobs,
+            store: store,
+            limits: UploadService.Limits(
+                maximumBlobSize: configuration.maximumBlobSize,
+                maximumReceiving: configuration.maximumReceivingUploads,
+                stallTime: configuration.uploadStallTime
+            ),
+            locks: KeyedLock(),
+            clock: clock,
+            makeID: {
+                var generator = SystemRandomNumberGenerator()
+                return UploadID(using: &generator)
+            },
+            logger: logger
+        )
+        self.blobs = blobs
+        self.seen = SeenBlobs(store: store)
+        self.maintenance = RegistryMaintenance(
+            uploads: uploads,
+            seen: self.seen,
+            maximumUploadAge: configuration.maximumUploadAge,
+            clock: clock,
+            logger: logger
+        )
+        self.responder = RegistryResponder(
+            options: RegistryResponder.Options(
+                allowsDelete: configuration.allowsDelete,
+                allowsWrites: configuration.allowsWrites,
+                allowsAnonymousMount: configuration.allowsAnonymousMount
+            ),
+            store: store,
+            blobs: blobs,
+            uploads: uploads,
+            manifests: ManifestService(
+                store: store,
+                threads: threads,
+                allowsSparseIndexes: configuration.allowsSparseIndexes,
+                clock: clock
+            ),
+            cache: ResponseCache(limit: configuration.cacheSize),
+            seen: self.seen,
+            clock: clock,
+            logger: logger
+        )
+    }
+
+    /// Brings what is remembered to the database, and lets go of the directory. No request may be running.
+    package func close() async throws {
+        do {
+            try await self.seen.flush()
+        } catch {
+            try await self.blobs.close()
+            throw error
+        }
+        try await self.blobs.close()
+    }
+}

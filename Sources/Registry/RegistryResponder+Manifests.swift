@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPService
+import NIOCore
+import NIOFoundationCompat
+import NIOHTTP1
+import OCI
+
+extension RegistryResponder {
+    /// How many tags one push may set.
+    private static let maximumTags = 50
+
+    func manifest(
+        _ name: RepositoryName,
+        _ reference: Reference,
+        _ query: RegistryQuery,
+        _ request: HTTPRequest
+    ) async throws -> HTTPResponse {
+        switch request.method {
+        case .PUT:
+            return try await self.putManifest(name, reference, query, request)
+        case .DELETE:
+            let removed = try await self.changing(name) {
+                switch reference {
+                case .tag(let tag): try await self.store.removeTag(tag, from: name)
+                case .digest(let digest): try await self.store.removeManifest(digest, from: name)
+                }
+            }
+            guard removed else { throw Self.manifestUnknown(name, reference) }
+            return HTTPResponse(status: .accepted)
+        default:
+            return try await self.getManifest(name, reference, request)
+        }
+    }
+
+    private func getManifest(
+        _ name: RepositoryName,
+        _ reference: Reference,
+        _ request: HTTPRequest
+    ) async throws -> HTTPResponse {
+        let generation = self.cache.generation(of: name)
+        guard let manifest = try await self.store.manifest(reference, in: name) else {
+            throw Self.manifestUnknown(name, reference)
+        }
+        let response = Self.response(manifest)
+        self.cache.insert(
+            .manifest(response),
+            digest: manifest.digest,
+            path: "/v2/\(name)/manifests/\(reference)",
+            size: manifest.content.count,
+            generation: generation
+        )
+        return Conditions.isUnchanged(manifest.digest, request.headers) ? Self.unchanged(response) : response
+    }
+
+    /// What is stored is what is served, whatever `Accept` says: a client that cannot use it says so better than a 404.
+    private static func response(_ manifest: StoredManifest) -> HTTPResponse {
+        let digest = manifest.digest.description
+        return HTTPResponse(
+            status: .ok,
+            headers: [
+                "content-type": manifest.mediaType,
+                "docker-content-digest": digest,
+                "etag": "\"\(digest)\"",
+                "x-content-type-options": "nosniff",
+                self.versionField.name: self.versionField.value,
+            ],
+            body: .bytes(ByteBuffer(data: manifest.content))
+        )
+    }
+
+    private func putManifest(
+        _ name: RepositoryName,
+        _ reference: Reference,
+        _ query: RegistryQuery,
+        _ request: HTTPRequest
+    ) async throws -> HTTPResponse {
+        let tags = try Self.tags(query)
+        let content = try await request.body.collect(upTo: Manifest.maximumSize)
+        let receipt = try await self.changing(name) {
+            try await self.manifests.put(
+                ManifestService.Request(
+                    repository: name,
+                    reference: reference,
+                    tags: tags,
+                    contentType: request.headers.first(name: "content-type"),
+                    content: content,
+                    condition: Conditions.push(request.headers)
+                )
+            )
+        }
+        var headers: HTTPHeaders = [
+            "location": "/v2/\(name)/manifests/\(receipt.digest)",
+            "docker-content-digest": receipt.digest.description,
+        ]
+        if let subject = receipt.subject { headers.add(name: "oci-subject", value: subject.description) }
+        for tag in tags { headers.add(name: "oci-tag", value: tag.description) }
+        return HTTPResponse(status: .created, headers: headers)
+    }
+
+    private static func tags(_ query: RegistryQuery) throws -> [Tag] {
+        let texts = query.all("tag")
+        guard texts.count <= Self.maximumTags else {
+            throw RegistryError(
+                .tagInvalid,
+                "\(texts.count) tags; one push may set \(Self.maximumTags)",
+                status: .uriTooLong
+            )
+        }
+        do {
+            var tags: [Tag] = []
+            for tag in try texts.map({ try Tag($0) }) where !tags.contains(tag) { tags.append(tag) }
+            return tags
+        } catch let error as OCIError {
+            throw RegistryError(.tagInvalid, error.message)
+        }
+    }
+
+    private static func manifestUnknown(_ name: RepositoryName, _ reference: Reference) -> RegistryError {
+        RegistryError(
+            .manifestUnknown,
+            "\(name) has no manifest \(reference)",
+            detail: ["name": name.description, "reference": reference.description]
+        )
+    }
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Database
+import FoundationEssentials
+package import HTTPService
+import Logging
+import NIOCore
+import NIOHTTP1
+import OCI
+
+/// Answers the OCI distribution 1.1 and Docker registry v2 API.
+package struct RegistryResponder: HTTPResponder {
+    /// What the responder allows.
+    struct Options: Sendable {
+        var allowsDelete: Bool
+        var allowsWrites: Bool
+        var allowsAnonymousMount: Bool
+    }
+
+    let options: Options
+    let store: RegistryStore
+    let blobs: any BlobStore
+    let uploads: UploadService
+    let manifests: ManifestService
+    let cache: ResponseCache
+    let seen: SeenBlobs
+    let clock: @Sendable () -> Date
+    let logger: Logger
+
+    // MARK: - Hot reads
+
+    package func immediateResponse(to request: HTTPRequest) -> HTTPResponse? {
+        guard request.method == .GET || request.method == .HEAD, let entry = self.cache[request.path] else {
+            return nil
+        }
+        let response: HTTPResponse
+        switch entry.content {
+        case .manifest(let whole):
+            response = whole
+        case .blob(let digest, let size):
+            guard request.method == .HEAD, self.seen.note(digest, at: self.clock()) else { return nil }
+            response = Self.blobResponse(digest, body: .absent(length: size))
+        }
+        guard Conditions.isUnchanged(entry.digest, request.headers) else { return response }
+        return Self.unchanged(response)
+    }
+
+    // MARK: - Everything
+
+    package func respond(to request: HTTPRequest) async throws -> HTTPResponse {
+        var response: HTTPResponse
+        do {
+            response = try await self.route(request)
+        } catch {
+            response = self.response(for: error, to: request)
+        }
+        response.headers.replaceOrAdd(name: Self.versionField.name, value: Self.versionField.value)
+        return response
+    }
+
+    static let versionField = (name: "docker-distribution-api-version", value: "registry/2.0")
+
+    private func route(_ request: HTTPRequest) async throws -> HTTPResponse {
+        let path = try RegistryPath(request.path)
+        guard path.allowedMethods.contains(request.method) else {
+            throw RegistryError(
+                .unsupported,
+                "\(request.method) does not go with this path",
+                headers: ["allow": path.allowedMethods.map(\.rawValue).joined(separator: ", ")]
+            )
+        }
+        try self.checkAllowed(request.method)
+        let query = RegistryQuery(request.query)
+        switch path {
+        case .base: return Self.json([String: String]())
+        case .catalog: return try await self.catalog(query)
+        case .tags(let name): return try await self.tags(name, query)
+        case .referrers(let name, let digest): return try await self.referrers(name, digest, query)
+        case .blob(let name, let digest): return try await self.blob(name, digest, request)
+        case .manifest(let name, let reference): return try await self.manifest(name, reference, query, request)
+        case .uploads(let name): return try await self.startUpload(name, query, request)
+        case .upload(let name, let id):
+            return try await self.upload(UploadKey(repository: name, id: id), query, request)
+        }
+    }
+
+    private func checkAllowed(_ method: HTTPMethod) throws {
+        guard method != .GET, method != .HEAD else { return }
+        guard self.options.allowsWrites else {
+            throw RegistryError(.unsupported, "this registry is read-only")
+        }
+        guard method != .DELETE || self.options.allowsDelete else {
+            throw RegistryError(.unsupported, "this registry does not delete")
+        }
+    }
+
+    // MARK: - Errors
+
+    /// The reply that tells of an error. What is nobody's business outside goes to the log only.
+    private func response(for error: any Error, to request: HTTPRequest) -> HTTPResponse {
+        let known: RegistryError
+        switch error {
+        case let error as RegistryError:
+            known = error
+        case let error as HTTPBodyTooLargeError:
+            known = RegistryError(.sizeInvalid, "\(error)", status: .payloadTooLarge)
+        case let error as DatabaseError where error.code == .storageFull:
+            known = Self.noSpace
+        case let error as DatabaseError where error.code == .unavailable || error.code == .serializationFailure:
+            known = Self.tryAgain
+        case let error as FileSystemError where error.isOutOfSpace:
+            known = Self.noSpace
+        case let error as FileSystemError where error.isOutOfDescriptors:
+            known = Self.tryAgain
+        case is CancellationError:
+            known = Self.tryAgain
+        default:
+            known = RegistryError(.unknown, "the registry failed; its log says why")
+        }
+        if known.status.code >= 500 {
+            self.logger.error(
+                "request failed",
+                metadata: ["method": "\(request.method)", "path": "\(request.path)", "error": "\(error)"]
+            )
+        }
+        return known.response
+    }
+
+    private static var noSpace: RegistryError {
+        RegistryError(
+            .unavailable,
+            "the registry has no space left; nothing was stored",
+            status: .insufficientStorage
+        )
+    }
+
+    private static var tryAgain: RegistryError {
+        RegistryError(.unavailable, "the registry cannot do this now; try again", headers: ["retry-after": "1"])
+    }
+
+    // MARK: - Building blocks
+
+    static func json(_ value: some Encodable, contentType: String = "application/json") -> HTTPResponse {
+        HTTPResponse(
+            status: .ok,
+            headers: ["content-type": contentType, "x-content-type-options": "nosniff"],
+            body: .bytes(RegistryJSON.encode(value))
+        )
+    }
+
+    /// The same without its body, for a client that has the content.
+    static func unchanged(_ response: HTTPResponse) -> HTTPResponse {
+        var response = response
+        response.status = .notModified
+        response.body = .empty
+        return response
+    }
+
+    /// - Throws: ``RegistryError`` with code `digestInvalid`.
+    static func digest(_ text: String?) throws -> Digest {
+        guard let text else { throw RegistryError(.digestInvalid, "the request needs ?digest=<algorithm>:<hex>") }
+        return try RegistryPath.digest(text)
+    }
+
+    /// `Content-Length` as a number; nil without one.
+    static func contentLength(_ headers: HTTPHeaders) -> Int64? {
+        headers.first(name: "content-length").flatMap { Int64($0) }
+    }
+}

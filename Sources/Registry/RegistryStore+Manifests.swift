@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Database
+import FoundationEssentials
+import OCI
+
+/// A manifest as it is stored.
+struct StoredManifest: Sendable, Equatable {
+    let digest: Digest
+    let mediaType: String
+    /// The exact bytes that were pushed.
+    let content: Data
+}
+
+/// A manifest that has been checked by itself, and is to be checked against its repository and stored.
+struct ManifestPush: Sendable {
+    /// What the tags must be before the push.
+    enum Condition: Sendable, Equatable {
+        /// The tag or manifest must not exist (`If-None-Match: *`).
+        case isNew
+        /// The tag must stand for one of these, or for anything when empty (`If-Match`).
+        case matches([String])
+    }
+
+    let repository: RepositoryName
+    let digest: Digest
+    let mediaType: String
+    let content: Data
+    let tags: [Tag]
+    /// The blobs that must be there.
+    let blobs: [Descriptor]
+    /// The manifests that must be there; empty when indexes may be sparse.
+    let manifests: [Descriptor]
+    /// The blobs that it holds on to, there or not.
+    let blobReferences: [Digest]
+    /// The manifests that it holds on to, there or not.
+    let manifestReferences: [Digest]
+    let subject: Digest?
+    let artifactType: String?
+    /// As a JSON object; nil for none.
+    let annotations: String?
+    let condition: Condition?
+    let time: Int64
+
+    enum Outcome: Sendable, Equatable {
+        case stored
+        /// These are not in the repository; nothing was stored.
+        case missing([String])
+        /// The manifest says that the first has the second size, but it has the third; nothing was stored.
+        case wrongSize(String, claimed: Int64, actual: Int64)
+        /// The condition does not hold; nothing was stored.
+        case conditionFailed
+    }
+}
+
+extension RegistryStore {
+    /// The manifest that a tag or digest stands for.
+    func manifest(_ reference: Reference, in repository: RepositoryName) async throws -> StoredManifest? {
+        try await self.database.read { connection in
+            let rows: [SQLRow] =
+                switch reference {
+                case .tag(let tag):
+                    try connection.query(
+                        """
+                        SELECT manifests.digest, manifests.media_type, manifests.content FROM tags
+                        JOIN manifests ON manifests.repository = tags.repository AND manifests.digest = tags.digest
+                        WHERE tags.repository = ? AND tags.name = ?
+                        """,
+                        .text(repository.description),
+                        .text(tag.description)
+                    )
+                case .digest(let digest):
+                    try connection.query(
+                        "SELECT digest, media_type, content FROM manifests WHERE repository = ? AND digest = ?",
+                        .text(repository.description),
+                        .text(digest.description)
+                    )
+                }
+            return try rows.first.map {
+                try StoredManifest(digest: Digest($0.text(0)), mediaType: $0.text(1), content: $0.blob(2))
+            }
+        }
+    }
+
+    /// Checks that everything a manifest needs is there, and stores it with its references and tags.
+    func put(_ push: ManifestPush) async throws -> ManifestPush.Outcome {
+        try await self.database.write { connection in
+            guard try Self.holds(push, on: connection) else { return .conditionFailed }
+            if let refusal = try Self.checkTargets(push, on: connection) { return refusal }
+            try Self.createRepository(push.repository, at: push.time, on: connection)
+            try Self.insert(push, on: connection)
+            try Self.insertReferences(push, on: connection)
+            for tag in push.tags {
+                try connection.execute(
+                    """
+                    INSERT INTO tags (repository, name, digest, updated_at) VALUES (?, ?, ?, ?)
+                    ON CONFLICT (repository, name) DO UPDATE SET digest = excluded.digest, updated_at = excluded.updated_at
+                    """,
+                    .text(push.repository.description),
+                    .text(tag.description),
+                    .text(push.digest.description),
+                    .integer(push.time)
+                )
+            }
+            return .stored
+        }
+    }
+
+    private static func holds(_ push: ManifestPush, on connection: any SQLConnection) throws -> Bool {
+        guard let condition = push.condition else { return true }
+        var present: [String] = []
+        for tag in push.tags {
+            present += try connection.query(
+                "SELECT digest FROM tags WHERE repository = ? AND name = ?",
+                .text(push.repository.description),
+                .text(tag.description)
+            ).map { try $0.text(0) }
+        }
+        if push.tags.isEmpty {
+            present = try connection.query(
+                "SELECT digest FROM manifests WHERE repository = ? AND digest = ?",
+                .text(push.repository.description),
+                .text(push.digest.description)
+            ).map { try $0.text(0) }
+        }
+        switch condition {
+        case .isNew: return present.isEmpty
+        case .matches(let digests):
+            return present.count == max(1, push.tags.count)
+                && present.allSatisfy { digests.isEmpty || digests.contains($0) }
+        }
+    }
+
+    private static func checkTargets(
+        _ push: ManifestPush,
+        on connection: any SQLConnection
+    ) throws -> ManifestPush.Outcome? {
+        var missing: [String] = []
+        for (descriptors, sql) in [(push.blobs, Self.blobSizeInRepository), (push.manifests, Self.manifestSize)] {
+            for descriptor in descriptors {
+                let digest = descriptor.digest.description
+                let rows = try connection.query(sql, .text(push.repository.description), .text(digest))
+                guard let size = try rows.first?.integer(0) else {
+                    missing.append(digest)
+                    continue
+                }
+                guard size == descriptor.size else {
+                    return .wrongSize(digest, claimed: descriptor.size, actual: size)
+                }
+            }
+        }
+        return missing.isEmpty ? nil : .missing(missing)
+    }
+
+    private static let blobSizeInRepository = """
+        SELECT blobs.size FROM repository_blobs JOIN blobs ON blobs.digest = repository_blobs.digest
+        WHERE repository_blobs.repository = ? AND repository_blobs.digest = ?
+        """
+    private static let manifestSize = "SELECT size FROM manifests WHERE repository = ? AND digest = ?"
+
+    private static func insert(_ push: ManifestPush, on connection: any SQLConnection) throws {
+        // The same bytes may come again under another media type, if they do not name one: the last one counts.
+        try connection.execute(
+            """
+            INSERT INTO manifests
+            (repository, digest, media_type, size, subject, artifact_type, annotations, pushed_at, content)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (repository, digest) DO UPDATE SET media_type = excluded.media_type,
+            subject = excluded.subject, artifact_type = excluded.artifact_type, pushed_at = excluded.pushed_at
+            """,
+            .text(push.repository.description),
+            .text(push.digest.description),
+            .text(push.mediaType),
+            .integer(Int64(push.content.count)),
+            push.subject.map { .text($0.description) } ?? .null,
+            push.artifactType.map { .text($0) } ?? .null,
+            push.annotations.map { .text($0) } ?? .null,
+            .integer(push.time),
+            .blob(push.content)
+        )
+    }
+
+    private static func insertReferences(_ push: ManifestPush, on connection: any SQLConnection) throws {
+        try connection.execute(
+            "DELETE FROM manifest_references WHERE repository = ? AND manifest = ?",
+            .text(push.repository.description),
+            .text(push.digest.description)
+        )
+        let references =
+            push.blobReferences.map { ("blob", $0) } + push.manifestReferences.map { ("manifest", $0) }
+            + (push.subject.map { [("subject", $0)] } ?? [])
+        for (kind, digest) in references {
+            try connection.execute(
+                """
+                INSERT INTO manifest_references (repository, manifest, kind, digest) VALUES (?, ?, ?, ?)
+                ON CONFLICT (repository, manifest, kind, digest) DO NOTHING
+                """,
+                .text(push.repository.description),
+                .text(push.digest.description),
+                .text(kind),
+                .text(digest.description)
+            )
+        }
+    }
+
+    /// Removes a tag; its manifest stays.
+    /// - Returns: False when there is no such tag.
+    func removeTag(_ tag: Tag, from repository: RepositoryName) async throws -> Bool {
+        try await self.database.write { connection in
+            try connection.execute(
+                "DELETE FROM tags WHERE repository = ? AND name = ?",
+                .text(repository.description),
+                .text(tag.description)
+            ) > 0
+        }
+    }
+
+    /// Removes a manifest, every tag that stands for it, and its hold on what it references.
+    /// - Returns: False when there is no such manifest.
+    func removeManifest(_ digest: Digest, from repository: RepositoryName) async throws -> Bool {
+        try await self.database.write { connection in
+            let parameters: [SQLValue] = [.text(repository.description), .text(digest.description)]
+            let removed = try connection.execute(
+                "DELETE FROM manifests WHERE repository = ? AND digest = ?",
+                parameters
+            )
+            guard removed > 0 else { return false }
+            try connection.execute("DELETE FROM tags WHERE repository = ? AND digest = ?", parameters)
+            try connection.execute("DELETE FROM manifest_references WHERE repository = ? AND manifest = ?", parameters)
+            return true
+        }
+    }
+}

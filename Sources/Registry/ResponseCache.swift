@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPService
+import OCI
+import Synchronization
+
+/// Ready replies of hot reads, by the path of the request.
+///
+/// Why it never serves what is no longer true: each repository belongs to one of a fixed number of groups, each with a
+/// generation. A reply is stored with the generation that its group had *before* the database was read, and is served
+/// only while that is still the generation. Whoever changes a repository commits, then calls ``invalidate(_:)``, then
+/// answers: so a change that was acknowledged is seen by every later request. This holds as long as no other process
+/// writes to the same database; several instances need a limit of 0, which turns the cache off.
+///
+/// Bounded by two halves: when the young half is full it becomes the old one, and the old one is dropped. What is asked
+/// for again moves to the young half.
+final class ResponseCache: Sendable {
+    /// What is kept of a reply.
+    enum Content: Sendable {
+        /// A whole reply to GET and HEAD.
+        case manifest(HTTPResponse)
+        /// A blob is there and has this size.
+        case blob(Digest, size: Int64)
+    }
+
+    /// Something read, and what must still be so for it to count.
+    struct Entry: Sendable {
+        let content: Content
+        /// For conditional requests.
+        let digest: Digest
+        fileprivate let group: Int
+        fileprivate let generation: UInt64
+        fileprivate let cost: Int
+    }
+
+    /// The state of a repository's group before a read.
+    struct Generation: Sendable {
+        fileprivate let group: Int
+        fileprivate let number: UInt64
+    }
+
+    private struct State {
+        var generations: [UInt64]
+        var young: [String: Entry] = [:]
+        var old: [String: Entry] = [:]
+        var youngCost = 0
+    }
+
+    private static let groups = 1024
+    /// What an entry takes besides its body, in bytes; roughly.
+    private static let overhead = 1024
+
+    private let limit: Int
+    private let state: Mutex<State>
+
+    /// - Parameter limit: How many bytes the cache may take; 0 for no cache.
+    init(limit: Int) {
+        self.limit = limit
+        self.state = Mutex(State(generations: Array(repeating: 0, count: Self.groups)))
+    }
+
+    /// What is known about a path.
+    subscript(path: String) -> Entry? {
+        self.state.withLock { state in
+            if let entry = state.young[path] {
+                return state.generations[entry.group] == entry.generation ? entry : nil
+            }
+            guard let entry = state.old[path], state.generations[entry.group] == entry.generation else { return nil }
+            self.insert(entry, path, &state)
+            return entry
+        }
+    }
+
+    /// To be asked for before the database is read.
+    func generation(of repository: RepositoryName) -> Generation {
+        let group = Self.group(of: repository)
+        return Generation(group: group, number: self.state.withLock { $0.generations[group] })
+    }
+
+    /// Keeps what was read since the generation was asked for.
+    func insert(_ content: Content, digest: Digest, path: String, size: Int, generation: Generation) {
+        let cost = Self.overhead + size
+        guard cost <= self.limit / 8 else { return }
+        let entry = Entry(
+            content: content,
+            digest: digest,
+            group: generation.group,
+            generation: generation.number,
+            cost: cost
+        )
+        self.state.withLock { state in
+            guard state.generations[entry.group] == entry.generation else { return }
+            self.insert(entry, path, &state)
+        }
+    }
+
+    /// Forgets what is known about a repository: after a change is committed and before it is acknowledged.
+    func invalidate(_ repository: RepositoryName) {
+        let group = Self.group(of: repository)
+        self.state.withLock { $0.generations[group] &+= 1 }
+    }
+
+    private func insert(_ entry: Entry, _ path: String, _ state: inout State) {
+        if state.youngCost + entry.cost > self.limit / 2 {
+            state.old = state.young
+            state.young = [:]
+            state.youngCost = 0
+        }
+        state.youngCost += entry.cost - (state.young.updateValue(entry, forKey: path)?.cost ?? 0)
+    }
+
+    private static func group(of repository: RepositoryName) -> Int {
+        var hasher = Hasher()
+        hasher.combine(repository)
+        return Int(UInt(bitPattern: hasher.finalize()) % UInt(Self.groups))
+    }
+}

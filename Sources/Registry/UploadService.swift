@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Database
+import FoundationEssentials
+import HTTPService
+import Logging
+import NIOCore
+import NIOHTTP1
+import OCI
+import Synchronization
+
+/// Takes blobs in: bytes stream to the store and are hashed on the way; a blob appears when its digest is proven and its
+/// bytes are durable.
+final class UploadService: Sendable {
+    struct Limits: Sendable {
+        /// The largest blob, in bytes.
+        var maximumBlobSize: Int64
+        /// How many requests may receive bytes at the same time.
+        var maximumReceiving: Int
+        /// After how many seconds without bytes a request loses its upload to another one.
+        var stallTime: TimeInterval
+    }
+
+    /// The bytes that a request carries, and what it says about them.
+    struct Content: Sendable {
+        let body: HTTPRequestBody
+        /// `Content-Range`, for a chunk.
+        let range: ClosedRange<Int64>?
+        /// `Content-Length`, when there is one.
+        let length: Int64?
+    }
+
+    /// How many uploads without a writer keep the state of their hash.
+    private static let maximumIdle = 4096
+    /// How much of a chunk is worth a sync of its own: what is lost with less is sent again in no time.
+    private static let worthSync: Int64 = 1 << 20
+
+    private let blobs: any BlobStore
+    private let store: RegistryStore
+    private let limits: Limits
+    private let locks: KeyedLock<Digest>
+    private let clock: @Sendable () -> Date
+    private let makeID: @Sendable () -> UploadID
+    private let logger: Logger
+    private let sessions: Mutex<UploadSessions>
+
+    init(
+        blobs: any BlobStore,
+        store: RegistryStore,
+        limits: Limits,
+        locks: KeyedLock<Digest>,
+        clock: @escaping @Sendable () -> Date,
+        makeID: @escaping @Sendable () -> UploadID,
+        logger: Logger
+    ) {
+        self.blobs = blobs
+        self.store = store
+        self.limits = limits
+        self.locks = locks
+        self.clock = clock
+        self.makeID = makeID
+        self.logger = logger
+        self.sessions = Mutex(
+            UploadSessions(
+                maximumLeases: limits.maximumReceiving,
+                maximumIdle: Self.maximumIdle,
+                stallTime: limits.stallTime
+            )
+        )
+    }
+
+    // MARK: - Requests
+
+    /// Starts a session.
+    /// - Parameter algorithm: What the digest at the end will most likely be of.
+    func start(in repository: RepositoryName, algorithm: Digest.Algorithm?) async throws -> UploadKey {
+        let key = UploadKey(repository: repository, id: self.makeID())
+        _ = try await self.blobs.createUpload(key)
+        if let algorithm {
+            let checkpoint = UploadSessions.Checkpoint(offset: 0, hasher: Digest.Hasher(algorithm))
+            self.sessions.withLock { $0.prepare(key, checkpoint: checkpoint) }
+        }
+        return key
+    }
+
+    /// How many bytes a session has.
+    /// - Throws: ``RegistryError`` with code `blobUploadUnknown`.
+    func offset(_ key: UploadKey) async throws -> Int64 {
+        guard let size = try await self.blobs.uploadSize(key) else { throw RegistryError.uploadUnknown }
+        return size
+    }
+
+    /// Appends a chunk.
+    /// - Returns: How many bytes the session has then.
+    func append(_ content: Content, to key: UploadKey) async throws -> Int64 {
+        let (lease, checkpoint) = try self.acquire(key)
+        var kept: UploadSessions.Checkpoint?
+        defer { self.release(lease, kept) }
+        guard let upload = try await self.blobs.openUpload(key) else { throw RegistryError.uploadUnknown }
+        var receiver = self.receiver(upload, lease, checkpoint, .sha256)
+        do {
+            try await receiver.receive(content)
+        } catch {
+            kept = receiver.checkpoint
+            throw error
+        }
+        kept = receiver.checkpoint
+        if receiver.progress.offset - upload.initialSize >= Self.worthSync {
+            do {
+                try await upload.sync()
+            } catch {
+                // As in place(_:size:as:): what the system has of these bytes can no longer be known.
+                kept = nil
+                await self.forget(key)
+                throw error
+            }
+        }
+        return receiver.progress.offset
+    }
+
+    /// Appends what the request carries, if anything, and makes the whole a blob of the repository.
+    /// - Throws: ``RegistryError`` with code `digestInvalid` when the bytes are others; the session has ended then.
+    func finish(_ content: Content, of key: UploadKey, as digest: Digest) async throws {
+        let (lease, checkpoint) = try self.acquire(key)
+        var kept: UploadSessions.Checkpoint?
+        defer { self.release(lease, kept) }
+        guard let upload = try await self.blobs.openUpload(key) else { throw RegistryError.uploadUnknown }
+        var receiver = self.receiver(upload, lease, checkpoint, digest.algorithm)
+        do {
+            try await receiver.receive(content)
+        } catch {
+            kept = receiver.checkpoint
+            throw error
+        }
+        kept = receiver.checkpoint
+        guard self.sessions.withLock({ $0.beginWriting(lease) }) else { throw RegistryError.uploadTakenOver }
+        do {
+            try await self.commit(upload, receiver.progress, as: digest)
+        } catch let error as RegistryError where error.code == .digestInvalid {
+            kept = nil
+            throw error
+        }
+        kept = nil
+    }
+
+    /// Takes a blob in one request, with no session that others could see.
+    func upload(_ content: Content, to repository: RepositoryName, as digest: Digest) async throws {
+        let key = UploadKey(repository: repository, id: self.makeID())
+        let (lease, _) = try self.acquire(key)
+        defer { self.release(lease, nil) }
+        let upload = try await self.blobs.createUpload(key)
+        do {
+            var receiver = self.receiver(upload, lease, nil, digest.algorithm)
+            try await receiver.receive(content)
+            try await self.commit(upload, receiver.progress, as: digest)
+        } catch {
+            await self.forget(key)
+            throw error
+        }
+    }
+
+    /// Ends a session and drops its bytes.
+    func cancel(_ key: UploadKey) async throws {
+        guard self.sessions.withLock({ $0.cancel(key) }) else { throw RegistryError.uploadBusy }
+        guard try await self.blobs.removeUpload(key) else { throw RegistryError.uploadUnknown }
+    }
+
+    /// Gives a repository a blob that another one has.
+    /// - Returns: False when it is not there to be had: the client uploads it then.
+    func mount(_ digest: Digest, from source: RepositoryName?, to repository: RepositoryName) async throws -> Bool {
+        let time = self.now
+        return try await self.locks.withLock(digest) {
+            try await self.store.mountBlob(digest, from: source, to: repository, at: time)
+        }
+    }
+
+    /// Drops the sessions that were last written before a time.
+    func purge(lastWrittenBefore time: Date) async throws -> Int {
+        try await self.blobs.removeUploads(lastWrittenBefore: time)
+    }
+
+    // MARK: - Leases
+
+    private var now: Int64 { Int64(self.clock().timeIntervalSince1970) }
+
+    private func acquire(_ key: UploadKey) throws -> (UploadSessions.Lease, UploadSessions.Checkpoint?) {
+        let now = self.clock()
+        switch self.sessions.withLock({ $0.acquire(key, at: now) }) {
+        case .granted(let lease, let checkpoint):
+            return (lease, checkpoint)
+        case .busy:
+            throw RegistryError.uploadBusy
+        case .full:
+            throw RegistryError(
+                .tooManyRequests,
+                "\(self.limits.maximumReceiving) uploads are being received, as many as may be; try again",
+                headers: ["retry-after": "1"]
+            )
+        }
+    }
+
+    private func release(_ lease: UploadSessions.Lease, _ checkpoint: UploadSessions.Checkpoint?) {
+        self.sessions.withLock { $0.release(lease, checkpoint: checkpoint) }
+    }
+
+    private func receiver(
+        _ upload: any BlobUpload,
+        _ lease: UploadSessions.Lease,
+        _ checkpoint: UploadSessions.Checkpoint?,
+        _ algorithm: Digest.Algorithm
+    ) -> UploadReceiver {
+        var hasher: Digest.Hasher?
+        if let checkpoint, checkpoint.offset == upload.initialSize {
+            hasher = checkpoint.hasher
+        } else if upload.initialSize == 0 {
+            hasher = Digest.Hasher(algorithm)
+        }
+        return UploadReceiver(
+            upload: upload,
+            progress: UploadReceiver.Progress(offset: upload.initialSize, hasher: hasher),
+            maximumSize: self.limits.maximumBlobSize,
+            beginWriting: { self.sessions.withLock { $0.beginWriting(lease) } },
+            endWriting: {
+                let now = self.clock()
+                self.sessions.withLock { $0.endWriting(lease, at: now) }
+            }
+        )
+    }
+
+    // MARK: - Commit
+
+    /// Proves the digest, makes the bytes durable, says that the blob exists, and drops the upload: in this order.
+    private func commit(_ upload: any BlobUpload, _ progress: UploadReceiver.Progress, as digest: Digest) async throws {
+        var found = progress.hasher?.finalize()
+        if found?.algorithm != digest.algorithm {
+            found = try await upload.hash(size: progress.offset, algorithm: digest.algorithm).finalize()
+        }
+        guard found == digest else {
+            await self.forget(upload.key)
+            throw RegistryError(
+                .digestInvalid,
+                "the \(progress.offset) bytes received hash to \(found.map(String.init(describing:)) ?? "nothing"), "
+                    + "not to \(digest); start the upload again",
+                detail: ["digest": digest.description]
+            )
+        }
+        try await self.locks.withLock(digest) {
+            try await self.place(upload, size: progress.offset, as: digest)
+        }
+        await self.forget(upload.key)
+    }
+
+    /// With the lock on the digest held.
+    private func place(_ upload: any BlobUpload, size: Int64, as digest: Digest) async throws {
+        var isNew = true
+        do {
+            if try await !self.blobs.place(upload, as: digest, replacing: false) {
+                // Bytes are there. A row says that they were proven and durable once; without one a crash left them.
+                let known = try await self.store.blobSize(digest)
+                isNew = known == nil
+                let stored = try await self.blobs.blobSize(digest)
+                if known != size || stored != size {
+                    _ = try await self.blobs.place(upload, as: digest, replacing: true)
+                }
+            }
+        } catch {
+            // A sync that failed cannot be repeated: the system may have dropped the bytes and would not say so again.
+            await self.forget(upload.key)
+            throw error
+        }
+        do {
+            try await self.store.addBlob(digest, size: size, to: upload.key.repository, at: self.now)
+        } catch {
+            if isNew { await self.removeUnknown(digest) }
+            throw error
+        }
+    }
+
+    /// Removes the bytes under a digest if the database says that there is no such blob. When it says nothing, they stay:
+    /// the commit that failed may have been done.
+    private func removeUnknown(_ digest: Digest) async {
+        do {
+            guard try await self.store.blobSize(digest) == nil else { return }
+            try await self.blobs.removeBlob(digest)
+        } catch {
+            self.logger.warning("bytes without a blob stay", metadata: ["digest": "\(digest)", "error": "\(error)"])
+        }
+    }
+
+    /// Drops an upload whose bytes nobody needs any more. If that fails the purge does it later.
+    private func forget(_ key: UploadKey) async {
+        do {
+            try await self.blobs.removeUpload(key)
+        } catch {
+            self.logger.warning("an upload stays until the purge", metadata: ["id": "\(key.id)", "error": "\(error)"])
+        }
+    }
+}
+
+extension RegistryError {
+    static var uploadBusy: RegistryError {
+        RegistryError(
+            .rangeInvalid,
+            "another request is writing to this upload; ask where it is, then go on from there"
+        )
+    }
+
+    static var uploadTakenOver: RegistryError {
+        RegistryError(.blobUploadInvalid, "another request has taken this upload over")
+    }
+}

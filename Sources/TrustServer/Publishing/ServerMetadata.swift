@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Crypto
+import FoundationEssentials
+import NIOCore
+import NotaryAPI
+import TUF
+
+/// Makes what the server itself signs, and commits it together with what it stands for.
+struct ServerMetadata: Sendable {
+    let collections: Collections
+    let keys: OnlineKeys
+
+    private var configuration: TrustServerConfiguration { self.collections.configuration }
+
+    /// Signs a snapshot that follows the current one.
+    /// - Returns: nil when the signer does not hold the keys.
+    func snapshot(
+        after head: CollectionHead?,
+        meta: ByteOrderedMap<FileMetadata>,
+        root: Root,
+        at now: Date
+    ) async throws -> Verified<Snapshot>? {
+        guard let keys = try await self.keys.held(of: try root.keys(of: .snapshot)) else { return nil }
+        let version = (head?.snapshot?.version ?? 0) + 1
+        let expires = Expiry(now.addingTimeInterval(Double(self.configuration.snapshotLifetime)))
+        return try await self.keys.sign(Snapshot(version: version, expires: expires, meta: meta), with: keys)
+    }
+
+    /// Signs a timestamp that follows the current one.
+    /// - Returns: nil when the signer does not hold the keys.
+    func timestamp(
+        after head: CollectionHead?,
+        of snapshot: [UInt8],
+        root: Root,
+        at now: Date
+    ) async throws -> Verified<Timestamp>? {
+        guard let keys = try await self.keys.held(of: try root.keys(of: .timestamp)) else { return nil }
+        let timestamp = Timestamp(
+            version: (head?.timestamp.version ?? 0) + 1,
+            expires: Expiry(now.addingTimeInterval(Double(self.configuration.timestampLifetime))),
+            snapshot: FileMetadata(of: snapshot)
+        )
+        return try await self.keys.sign(timestamp, with: keys)
+    }
+
+    /// A file to be stored now.
+    func stored(_ role: RoleName, _ version: Int64, _ bytes: [UInt8]) -> StoredFile {
+        StoredFile(
+            role: role,
+            version: version,
+            sha256: Hexadecimal.encode(SHA256.hash(data: bytes)),
+            storedAt: self.collections.milliseconds,
+            content: ByteBuffer(bytes: bytes)
+        )
+    }
+
+    /// Stores files with the timestamp that makes them current.
+    /// - Parameters:
+    ///   - files: all but the timestamp.
+    ///   - snapshot: the snapshot that the timestamp leads to, whether it is among the files or was stored before.
+    ///   - snapshotExpires: its expiry, if the server can renew it.
+    func commit(
+        _ files: [StoredFile],
+        timestamp: Verified<Timestamp>,
+        snapshot: StoredFile,
+        snapshotExpires: Expiry?,
+        serverKeys: [KeyID],
+        after head: CollectionHead?,
+        in gun: GUN
+    ) async throws -> TrustCommitResult {
+        let file = self.stored(.timestamp, timestamp.payload.version, timestamp.bytes)
+        let commit = TrustCommit(
+            gun: gun,
+            base: head?.pointer,
+            files: files + [file],
+            timestamp: TimestampPointer(version: file.version, sha256: file.sha256),
+            serverKeys: serverKeys,
+            renewAt: self.renewAt(timestamp: timestamp.payload.expires, snapshot: snapshotExpires),
+            now: self.collections.milliseconds
+        )
+        return try await self.collections.commit(commit, snapshot: snapshot)
+    }
+
+    /// When to renew what expires then, in seconds since 1970.
+    func renewAt(timestamp: Expiry, snapshot: Expiry?) -> Int64 {
+        let timestampAt = timestamp.seconds - self.configuration.timestampMargin
+        guard let snapshot else { return timestampAt }
+        return min(timestampAt, snapshot.seconds - self.configuration.snapshotMargin)
+    }
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Database
+import NIOCore
+import NIOFoundationCompat
+import NotaryAPI
+import TUF
+
+import struct Foundation.Data
+
+/// The tables of metadata. `tuf_files`, `changefeed` and `change_category` are Notary's; those named `hallmark_…` are ours.
+///
+/// The current state of a collection is its newest timestamp, and what that leads to by SHA-256. Rows are only ever added,
+/// or all of a collection's deleted, so one read of the timestamp says whether anything has changed.
+struct TrustStore: Sendable {
+    let database: any SQLDatabase
+
+    /// Creates what is not there yet.
+    func migrate() async throws {
+        try await self.database.migrate([
+            SQLMigration(
+                name: "trust-server-1",
+                statements: [
+                    """
+                    CREATE TABLE IF NOT EXISTS tuf_files (
+                        id INTEGER PRIMARY KEY AUTOINCREMENT,
+                        created_at BIGINT, updated_at BIGINT, deleted_at BIGINT,
+                        gun TEXT NOT NULL, role TEXT NOT NULL, version BIGINT NOT NULL,
+                        data BLOB NOT NULL, sha256 TEXT,
+                        UNIQUE (gun, role, version)
+                    )
+                    """,
+                    "CREATE INDEX IF NOT EXISTS tuf_files_sha256_idx ON tuf_files (sha256)",
+                    "CREATE TABLE IF NOT EXISTS change_category (category TEXT NOT NULL PRIMARY KEY)",
+                    "INSERT INTO change_category (category) VALUES ('update') ON CONFLICT (category) DO NOTHING",
+                    "INSERT INTO change_category (category) VALUES ('deletion') ON CONFLICT (category) DO NOTHING",
+                    """
+                    CREATE TABLE IF NOT EXISTS changefeed (
+                        id INTEGER PRIMARY KEY AUTOINCREMENT,
+                        created_at BIGINT, gun TEXT NOT NULL, version BIGINT NOT NULL, sha256 TEXT,
+                        category TEXT NOT NULL DEFAULT 'update' REFERENCES change_category (category)
+                    )
+                    """,
+                    "CREATE INDEX IF NOT EXISTS idx_changefeed_gun ON changefeed (gun)",
+                    """
+                    CREATE TABLE hallmark_renewals (gun TEXT NOT NULL PRIMARY KEY, renew_at BIGINT NOT NULL)
+                    """,
+                    "CREATE INDEX hallmark_renewals_renew_at ON hallmark_renewals (renew_at)",
+                    """
+                    INSERT INTO hallmark_renewals (gun, renew_at)
+                    SELECT DISTINCT gun, 0 FROM tuf_files WHERE role = 'timestamp'
+                    """,
+                    "CREATE TABLE hallmark_server_keys (key_id TEXT NOT NULL PRIMARY KEY, gun TEXT NOT NULL)",
+                ]
+            )
+        ])
+    }
+
+    /// Asks the database something small, to know whether it answers.
+    func check() async throws {
+        _ = try await self.database.read {
+            try $0.query("SELECT category FROM change_category ORDER BY category LIMIT 1")
+        }
+    }
+
+    // MARK: Reading
+
+    /// The newest timestamp of a collection and the snapshot it leads to; nil when nothing is published.
+    func head(of gun: GUN) async throws -> (timestamp: StoredFile, snapshot: StoredFile?)? {
+        try await self.database.read { connection in
+            guard let timestamp = try Self.newest(.timestamp, of: gun, on: connection) else { return nil }
+            guard let hash = try Self.timestamp(timestamp).snapshot.hashes?.sha256 else { return (timestamp, nil) }
+            let snapshot = try Self.file(.snapshot, of: gun, sha256: Hexadecimal.encode(hash), on: connection)
+            return (timestamp, snapshot)
+        }
+    }
+
+    /// Which timestamp is newest, without its content.
+    func pointer(of gun: GUN) async throws -> TimestampPointer? {
+        try await self.database.read { try Self.pointer(of: gun, on: $0) }
+    }
+
+    /// One stored file. `current` means the newest version here, which need not be what the timestamp leads to.
+    func file(_ role: RoleName, _ reference: MetadataReference, of gun: GUN) async throws -> StoredFile? {
+        try await self.database.read { connection in
+            switch reference {
+            case .current: try Self.newest(role, of: gun, on: connection)
+            case .sha256(let hash): try Self.file(role, of: gun, sha256: hash, on: connection)
+            case .version(let version):
+                try connection.query(
+                    "SELECT version, sha256, created_at, data FROM tuf_files WHERE gun = ? AND role = ? AND version = ?",
+                    .text(gun.text),
+                    .text(role.text),
+                    .integer(version)
+                ).first.map { try Self.file($0, role) }
+            }
+        }
+    }
+
+    /// The first of these files that is not stored; nil when all are.
+    func firstMissing(of files: [(role: RoleName, sha256: String)], in gun: GUN) async throws -> RoleName? {
+        guard !files.isEmpty else { return nil }
+        return try await self.database.read { connection in
+            for file in files {
+                let rows = try connection.query(
+                    "SELECT version FROM tuf_files WHERE sha256 = ? AND gun = ? AND role = ? ORDER BY version LIMIT 1",
+                    .text(file.sha256),
+                    .text(gun.text),
+                    .text(file.role.text)
+                )
+                if rows.isEmpty { return file.role }
+            }
+            return nil
+        }
+    }
+
+    static func timestamp(_ file: StoredFile) throws -> Timestamp {
+        try Timestamp(JSONParser.parse(file.content.readableBytesView)["signed"] ?? .null, format: .notary)
+    }
+
+    static func pointer(of gun: GUN, on connection: any SQLConnection) throws -> TimestampPointer? {
+        try connection.query(
+            """
+            SELECT version, sha256 FROM tuf_files WHERE gun = ? AND role = 'timestamp'
+            ORDER BY version DESC LIMIT 1
+            """,
+            .text(gun.text)
+        ).first.map { TimestampPointer(version: try $0.integer(0), sha256: try $0.optionalText(1) ?? "") }
+    }
+
+    static func newestVersion(_ role: RoleName, of gun: GUN, on connection: any SQLConnection) throws -> Int64? {
+        try connection.query(
+            "SELECT version FROM tuf_files WHERE gun = ? AND role = ? ORDER BY version DESC LIMIT 1",
+            .text(gun.text),
+            .text(role.text)
+        ).first?.integer(0)
+    }
+
+    private static func newest(
+        _ role: RoleName,
+        of gun: GUN,
+        on connection: any SQLConnection
+    ) throws -> StoredFile? {
+        try connection.query(
+            """
+            SELECT version, sha256, created_at, data FROM tuf_files WHERE gun = ? AND role = ?
+            ORDER BY version DESC LIMIT 1
+            """,
+            .text(gun.text),
+            .text(role.text)
+        ).first.map { try Self.file($0, role) }
+    }
+
+    private static func file(
+        _ role: RoleName,
+        of gun: GUN,
+        sha256: String,
+        on connection: any SQLConnection
+    ) throws -> StoredFile? {
+        try connection.query(
+            """
+            SELECT version, sha256, created_at, data FROM tuf_files WHERE sha256 = ? AND gun = ? AND role = ?
+            ORDER BY version DESC LIMIT 1
+            """,
+            .text(sha256),
+            .text(gun.text),
+            .text(role.text)
+        ).first.map { try Self.file($0, role) }
+    }
+
+    private static func file(_ row: SQLRow, _ role: RoleName) throws -> StoredFile {
+        StoredFile(
+            role: role,
+            version: try row.integer(0),
+            sha256: try row.optionalText(1) ?? "",
+            storedAt: try row.optionalInteger(2) ?? 0,
+            content: ByteBuffer(data: try row.blob(3))
+        )
+    }
+}

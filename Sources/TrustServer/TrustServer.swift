@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Database
+package import FoundationEssentials
+package import HTTPService
+package import Logging
+package import NotaryAPI
+package import ServiceLifecycle
+
+/// A trust server: stores, checks and serves the metadata of collections, and makes their timestamps and, where their
+/// publishers leave it to the server, their snapshots. It speaks the HTTP API of notary-server.
+package struct TrustServer: Sendable {
+    /// Answers the API; give it to an HTTP server.
+    package let responder: any HTTPResponder
+    /// What runs beside it: renewal of what expires, and the checks behind the health page.
+    package let services: [any Service]
+
+    let renewal: Renewal
+
+    /// Opens the store, making its tables where they are missing.
+    /// - Parameters:
+    ///   - database: where everything is kept.
+    ///   - signer: holds the online keys.
+    ///   - metrics: what `/metrics` shows; the program's own, for one page with the numbers of all its services.
+    ///   - now: the time that expiries are compared with.
+    /// - Throws: `DatabaseError`.
+    package init(
+        configuration: TrustServerConfiguration,
+        database: any SQLDatabase,
+        signer: any Signer,
+        logger: Logger,
+        metrics: Metrics = Metrics(),
+        now: @escaping @Sendable () -> Date = { Date() }
+    ) async throws {
+        let store = TrustStore(database: database)
+        try await store.migrate()
+        let collections = Collections(store: store, configuration: configuration, now: now)
+        let keys = OnlineKeys(signer: signer, algorithm: configuration.keyAlgorithm, store: store)
+        let publisher = Publisher(collections: collections, keys: keys)
+        let refresher = Refresher(collections: collections, metadata: publisher.metadata, logger: logger)
+        let health = HealthChecks(logger: logger)
+        health.register("DB operational") { try await store.check() }
+        health.register("Trust operational") { try await keys.check() }
+        let renewal = Renewal(collections: collections, refresher: refresher, logger: logger)
+        self.renewal = renewal
+        self.services = [health, renewal]
+        self.responder = TrustResponder(
+            collections: collections,
+            keys: keys,
+            publisher: publisher,
+            refresher: refresher,
+            health: health,
+            budget: UploadBudget(bytes: configuration.uploadMemory),
+            metrics: RequestMetrics(metrics),
+            logger: logger
+        )
+    }
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import HTTPService
+import Logging
+import NIOCore
+import NIOHTTP1
+import Synchronization
+import Testing
+
+@Suite("Targets, queries, ranges and conditions")
+struct TargetTests {
+    @Test(
+        "Escapes are decoded, or the path is malformed",
+        arguments: [
+            ("/", [""]), ("/v2/", ["v2", ""]), ("/a%2Fb/c", ["a/b", "c"]), ("/%e2%82%ac", ["€"]), ("/a+b", ["a+b"]),
+            ("//", ["", ""]), ("/%2e%2E", [".."]), ("", nil), ("a", nil), ("/%", nil), ("/%4", nil), ("/%4g", nil),
+            ("/%zz", nil), ("/%+1", nil), ("/%ff", nil), ("/%00", nil), ("/%c0%af", nil), ("/%ed%a0%80", nil),
+        ] as [(String, [String]?)]
+    )
+    func segments(path: String, expected: [String]?) {
+        #expect(HTTPPath.segments(of: path) == expected)
+    }
+
+    @Test("What is encoded is decoded to itself", arguments: ["", "a/b?c=d&e", "50 % +", "ä€\u{1F600}", "~._-"])
+    func roundTrip(text: String) {
+        let encoded = HTTPPath.encode(text)
+        #expect(HTTPPath.decode(encoded) == text)
+        #expect(!encoded.contains("/") && !encoded.contains(" ") && !encoded.contains("+"))
+    }
+
+    @Test("Parameters keep their order, their repetition and their decoded text")
+    func query() throws {
+        let query = try #require(HTTPQuery("n=1&scope=a%3Ab&scope=c+d&flag&=x&&e=f=g"))
+        #expect(query.first("n") == "1")
+        #expect(query.all("scope") == ["a:b", "c d"])
+        #expect(query.first("flag") == "")
+        #expect(query.first("") == "x")
+        #expect(query.first("e") == "f=g")
+        #expect(query.first("none") == nil)
+        #expect(try #require(HTTPQuery(nil)).parameters.isEmpty)
+    }
+
+    @Test("A malformed or endless query is refused", arguments: ["a=%", "%zz=1", String(repeating: "a&", count: 129)])
+    func badQuery(query: String) {
+        #expect(HTTPQuery(query) == nil)
+    }
+
+    @Test(
+        "A range is read as RFC 9110 has it",
+        arguments: [
+            (nil, .none), ("bytes=0-", .range(0..<100)), ("bytes=0-0", .range(0..<1)), ("Bytes=5-9", .range(5..<10)),
+            ("bytes=90-200", .range(90..<100)), ("bytes=-10", .range(90..<100)), ("bytes=-200", .range(0..<100)),
+            ("bytes= 1-2 ", .range(1..<3)), ("bytes=100-", .unsatisfiable), ("bytes=-0", .unsatisfiable),
+            ("bytes=0-1,5-6", .multiple([0..<2, 5..<7])), ("bytes=0-1,100-", .range(0..<2)),
+            ("bytes=5-4", .none), ("bytes=a-b", .none), ("bytes=-", .none), ("bytes=", .none), ("items=0-1", .none),
+            ("bytes=+1-2", .none), ("bytes=1--2", .none), ("0-1", .none),
+            ("bytes=99999999999999999999-", .unsatisfiable), ("bytes=0-99999999999999999999", .range(0..<100)),
+            ("bytes=9223372036854775807-9223372036854775807", .unsatisfiable),
+            ("bytes=" + String(repeating: "0-1,", count: 65), .none),
+        ] as [(String?, HTTPByteRange)]
+    )
+    func range(header: String?, expected: HTTPByteRange) {
+        #expect(HTTPByteRange.parse(header, length: 100) == expected)
+    }
+
+    @Test("No range of nothing can be had")
+    func emptyContent() {
+        #expect(HTTPByteRange.parse("bytes=0-", length: 0) == .unsatisfiable)
+        #expect(HTTPByteRange.parse("bytes=-1", length: 0) == .unsatisfiable)
+        #expect(HTTPByteRange.parse("bytes=0-", length: Int64.max) == .range(0..<Int64.max))
+    }
+
+    @Test(
+        "If-None-Match matches its tag, weakly, or anything",
+        arguments: [
+            ("\"a\"", true), ("\"b\"", false), ("\"b\", \"a\"", true), ("W/\"a\"", true), ("*", true), ("a", false),
+        ]
+    )
+    func conditional(header: String, expected: Bool) {
+        #expect(HTTPConditional.isNotModified(["If-None-Match": header], tag: "\"a\"") == expected)
+        #expect(HTTPConditional.isNotModified([:], tag: "\"a\"") == false)
+    }
+
+    @Test("If-Range allows the range for the same tag alone")
+    func ifRange() {
+        #expect(HTTPConditional.allowsRange([:], tag: "\"a\""))
+        #expect(HTTPConditional.allowsRange(["If-Range": "\"a\""], tag: "\"a\""))
+        #expect(!HTTPConditional.allowsRange(["If-Range": "\"b\""], tag: "\"a\""))
+        #expect(!HTTPConditional.allowsRange(["If-Range": "W/\"a\""], tag: "W/\"a\""))
+        #expect(!HTTPConditional.allowsRange(["If-Range": "Sun, 06 Nov 1994 08:49:37 GMT"], tag: "\"a\""))
+    }
+
+    @Test("Accept names types, takes them by wildcard, refuses them with q=0")
+    func accept() {
+        let accept = HTTPAccept([
+            "Accept": "application/json, Application/X;q=0.5", "accept": "text/*;q=0.1, image/png;q=0",
+        ])
+        #expect(accept.names("application/json") && accept.names("application/x"))
+        #expect(!accept.names("text/plain") && accept.takes("text/plain"))
+        #expect(!accept.takes("image/png") && !accept.takes("image/gif"))
+        #expect(HTTPAccept([:]).takes("image/png") && HTTPAccept(["Accept": "*/*"]).takes("image/png"))
+    }
+
+    @Test(
+        "Dates have the fixed form",
+        arguments: [
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"), (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"), (4_107_542_399, "Sun, 28 Feb 2100 23:59:59 GMT"),
+            (1_798_761_599, "Thu, 31 Dec 2026 23:59:59 GMT"),
+        ] as [(Int64, String)]
+    )
+    func date(seconds: Int64, expected: String) {
+        #expect(HTTPDate.format(seconds) == expected)
+    }
+
+    @Test("JSON has sorted keys and plain slashes")
+    func json() throws {
+        let reply = try HTTPResponse.json(.created, encoding: ["b": "x/y", "a": "1"])
+        guard case .bytes(let bytes) = reply.body else {
+            Issue.record("not bytes")
+            return
+        }
+        #expect(String(buffer: bytes) == #"{"a":"1","b":"x/y"}"#)
+        #expect(reply.headers.first(name: "content-type") == "application/json; charset=utf-8")
+    }
+}
+
+@Suite("Health, metrics and files")
+struct OperationTests {
+    @Test("A failing check is told by its name until it passes again")
+    func health() async {
+        struct Down: Error, CustomStringConvertible { var description: String { "is down" } }
+        let isDown = Mutex(true)
+        let checks = HealthChecks(logger: Logger(label: "test"))
+        checks.register("DB operational") { if isDown.withLock({ $0 }) { throw Down() } }
+        checks.register("Trust operational") {}
+        #expect(checks.failures.isEmpty)
+        await checks.poll()
+        #expect(checks.failures == ["DB operational": "is down"])
+        isDown.withLock { $0 = false }
+        await checks.poll()
+        #expect(checks.failures.isEmpty)
+    }
+
+    @Test("Checks are run again after each interval")
+    func polling() async throws {
+        let rounds = Mutex(0)
+        let checks = HealthChecks(
+            interval: .seconds(7),
+            logger: Logger(label: "test"),
+            sleep: { duration in
+                #expect(duration == .seconds(7))
+                if rounds.withLock({ $0 }) == 3 { throw CancellationError() }
+            }
+        )
+        checks.register("x") { rounds.withLock { $0 += 1 } }
+        try await checks.run()
+        #expect(rounds.withLock { $0 } == 3)
+    }
+
+    @Test("Metrics are shown in Prometheus' text format")
+    func metrics() {
+        let metrics = Metrics()
+        let requests = metrics.counter("requests_total", help: "All\nof them.", labels: ["code", "path"])
+        requests.add(1, "200", "a\"b\\c")
+        requests.add(2, "200", "a\"b\\c")
+        metrics.gauge("open", help: "Open.").set(-4)
+        let sizes = metrics.histogram("sizes", help: "Sizes.", buckets: [1, 2.5])
+        for value in [0.5, 1, 2, 99] { sizes.observe(value) }
+        let times = metrics.summary("times", help: "Times.", labels: ["operation"])
+        for value in 1...100 { times.observe(Double(value), "get") }
+        #expect(
+            String(buffer: metrics.render()) == #"""
+                # HELP open Open.
+                # TYPE open gauge
+                open -4
+                # HELP requests_total All\nof them.
+                # TYPE requests_total counter
+                requests_total{code="200",path="a\"b\\c"} 3
+                # HELP sizes Sizes.
+                # TYPE sizes histogram
+                sizes_bucket{le="1"} 2
+                sizes_bucket{le="2.5"} 3
+                sizes_bucket{le="+Inf"} 4
+                sizes_sum 102.5
+                sizes_count 4
+                # HELP times Times.
+                # TYPE times summary
+                times{operation="get",quantile="0.5"} 50
+                times{operation="get",quantile="0.9"} 90
+                times{operation="get",quantile="0.99"} 99
+                times_sum{operation="get"} 5050
+                times_count{operation="get"} 100
+
+                """#
+        )
+    }
+
+    @Test("Label values without end do not fill the memory")
+    func labelBound() {
+        let metrics = Metrics()
+        let counter = metrics.counter("c_total", help: "C.", labels: ["name"])
+        for number in 0..<5_000 { counter.add(1, "\(number)") }
+        let lines = String(buffer: metrics.render()).split(separator: "\n")
+        #expect(lines.count == 2 + 1_001)
+        #expect(lines.contains("c_total{name=\"other\"} 4000"))
+    }
+
+    @Test("A family asked for again is the same one")
+    func sameFamily() {
+        let metrics = Metrics()
+        metrics.counter("c_total", help: "C.").add()
+        metrics.counter("c_total", help: "C.").add()
+        #expect(String(buffer: metrics.render()).hasSuffix("c_total 2\n"))
+    }
+
+    @Test("A file is replaced whole, with its mode, and leaves nothing beside it")
+    func atomicFile() async throws {
+        try await withTemporaryDirectory { directory in
+            let path = directory + "/file"
+            try AtomicFile.write("first".utf8, to: path)
+            try AtomicFile.write("second".utf8, to: path, permissions: 0o600)
+            #expect(try String(contentsOfFile: path, encoding: .utf8) == "second")
+            let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+            #expect(mode == 0o600)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == ["file"])
+            #expect(throws: AtomicFileError.self) { try AtomicFile.write("x".utf8, to: directory + "/none/file") }
+        }
+    }
+}
