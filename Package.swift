@@ -101,7 +101,11 @@ let package = Package(
             ]
         ),
 
-        .testTarget(name: "TUFTests", dependencies: ["TUF", crypto, cryptoExtras, x509, asn1]),
+        .testTarget(
+            name: "TUFTests",
+            dependencies: ["TUF", crypto, cryptoExtras, x509, asn1],
+            exclude: ["Vectors"]
+        ),
         .testTarget(name: "OCITests", dependencies: ["OCI", crypto]),
         .testTarget(name: "DatabaseTests", dependencies: ["Database"]),
         .testTarget(name: "KeyStoreTests", dependencies: ["KeyStore", "TUF", crypto]),
