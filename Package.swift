@@ -56,7 +56,8 @@ let package = Package(
         .target(
             name: "TrustClient",
             dependencies: [
-                "TUF", "KeyStore", "NotaryAPI", crypto, x509, logging, nioCore, nioHTTP1, nioSSL, nioFoundation, httpClient,
+                "TUF", "KeyStore", "NotaryAPI", crypto, x509, logging, nioCore, nioHTTP1, nioSSL, nioFoundation,
+                httpClient,
             ]
         ),
         .target(
@@ -99,6 +100,16 @@ let package = Package(
                 unixSignals,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
+        ),
+
+        // A tool of the benchmarks, not a product.
+        .executableTarget(
+            name: "hallmark-load",
+            dependencies: [
+                "TUF", "OCI", "KeyStore", "NotaryAPI", nioCore, nioPosix, nioHTTP1, nioSSL,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Benchmarks/Load"
         ),
 
         .testTarget(
