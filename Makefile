@@ -26,9 +26,11 @@ integration-test: .build/.dependencies
 	@test -x $(HALLMARK) || swift build --product hallmark
 	HALLMARK=$(HALLMARK) IntegrationTests/run
 
+# BENCH=… hands options to it, as in `make bench BENCH="--parts registry --rounds 3"`.
 bench: release
-	scripts/install-test-dependencies
-	Benchmarks/run
+	swift build --configuration release --scratch-path .build-release --product hallmark-load
+	scripts/install-test-dependencies wrk
+	Benchmarks/run $(BENCH)
 
 format:
 	swift format --in-place --parallel --recursive Sources Tests Benchmarks Package.swift

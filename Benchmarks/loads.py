@@ -50,6 +50,7 @@ class Loads:
         value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", output).groups()
         return {
             "rate": float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1]),
+            "count": int(re.search(r"(\d+) requests in", output)[1]),
             "p99_ms": float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit],
         }
 
@@ -67,7 +68,7 @@ class Loads:
         status, received, _, seconds, _ = self.curl(url)
         if status != 200 or received != size:
             raise SystemExit(f"{url}: {status}, {received} of {size} bytes")
-        return {"rate": size / MIB / seconds}
+        return {"rate": size / MIB / seconds, "count": size / MIB}
 
     # Uploads
 
@@ -123,7 +124,7 @@ class Loads:
         status, _, _, _, _ = self.curl("--head", f"{registry}/v2/bench/big/blobs/{digest}")
         if status != 200:
             raise SystemExit(f"{registry}: the blob it took is not there: {status}")
-        return {"rate": size / MIB / (total + seconds)}
+        return {"rate": size / MIB / (total + seconds), "count": size / MIB}
 
     # What hallmark-load does
 
@@ -134,7 +135,7 @@ class Loads:
             "--run", f"run{self.runs}", *arguments,
         )
         figures = json.loads(output)
-        return {"rate": figures["rate"], "p99_ms": figures["p99Milliseconds"]}
+        return {"rate": figures["rate"], "count": figures["count"], "p99_ms": figures["p99Milliseconds"]}
 
 
 def scratch(parent):

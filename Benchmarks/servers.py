@@ -78,6 +78,10 @@ class Server:
             kib += int(re.search(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)[1])
         return kib / 1024
 
+    def cpu_seconds(self):
+        """What its processes have had of the core, to the nanosecond (`clock_getcpuclockid(3)`)."""
+        return sum(time.clock_gettime((~process.pid << 3) | 2) for process in self.processes)
+
     def connection(self, url):
         address = url.split("//")[1]
         if url.startswith("https"):
