@@ -42,7 +42,10 @@ package struct ClientSettings: Sendable {
         let variable = environment["DOCKER_CONTENT_TRUST_SERVER"].flatMap { $0.isEmpty ? nil : $0 }
         self.server = server ?? variable ?? configuration?.serverURL
         if let server = self.server, !server.hasPrefix("https://") {
-            throw ContentTrustError(.configuration, "valid https URL required for trust server, got \(server.prefix(300))")
+            throw ContentTrustError(
+                .configuration,
+                "valid https URL required for trust server, got \(server.prefix(300))"
+            )
         }
         self.authorityFiles = [authorityFile?.expandingTilde, configuration?.authorityFile].compactMap { $0 }
         self.configuration = configuration

@@ -454,9 +454,10 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
         return true
     }
 
-    /// The server stops: closes at once between two requests, after the reply otherwise.
+    /// The server stops: closes at once between two requests, one whose head has not come to its end included, after
+    /// the reply otherwise.
     func shutDown() {
-        if self.phase == .idle, self.pipelined.isEmpty, !self.hasSeenBytes || self.headStarted == nil { self.abort() }
+        if self.phase == .idle, self.pipelined.isEmpty { self.abort() }
     }
 
     func abort() {
