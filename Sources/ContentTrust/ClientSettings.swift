@@ -68,7 +68,8 @@ package struct ClientSettings: Sendable {
         var server = try NotaryServer(
             url: self.server ?? (registry == ImageReference.defaultRegistry ? hub : "https://\(registry)")
         )
-        server.authorityFiles = self.authorityFiles + self.dockerAuthorities(of: server.url)
+        // Who names an authority means that one, and not others that happen to lie around.
+        server.authorityFiles = self.authorityFiles.isEmpty ? self.dockerAuthorities(of: server.url) : self.authorityFiles
         server.certificateFile = self.configuration?.certificateFile
         server.privateKeyFile = self.configuration?.privateKeyFile
         server.userAgent = "hallmark"
