@@ -56,7 +56,8 @@ let package = Package(
         .target(
             name: "TrustClient",
             dependencies: [
-                "TUF", "KeyStore", "NotaryAPI", crypto, x509, logging, nioCore, nioHTTP1, nioSSL, nioFoundation, httpClient,
+                "TUF", "KeyStore", "NotaryAPI", crypto, x509, logging, nioCore, nioHTTP1, nioSSL, nioFoundation,
+                httpClient,
             ]
         ),
         .target(

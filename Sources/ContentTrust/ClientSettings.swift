@@ -69,7 +69,8 @@ package struct ClientSettings: Sendable {
             url: self.server ?? (registry == ImageReference.defaultRegistry ? hub : "https://\(registry)")
         )
         // Who names an authority means that one, and not others that happen to lie around.
-        server.authorityFiles = self.authorityFiles.isEmpty ? self.dockerAuthorities(of: server.url) : self.authorityFiles
+        let named = self.authorityFiles
+        server.authorityFiles = named.isEmpty ? self.dockerAuthorities(of: server.url) : named
         server.certificateFile = self.configuration?.certificateFile
         server.privateKeyFile = self.configuration?.privateKeyFile
         server.userAgent = "hallmark"
