@@ -11,7 +11,6 @@ package struct KeyAttributes: Sendable, Hashable {
     /// In an export, the file name that the key had in its store. Never used as a path.
     package var path: String?
 
-    /// - Parameter gun: kept only for roles that belong to one collection.
     package init(role: RoleName, gun: String? = nil, path: String? = nil) {
         self.role = role
         self.gun = gun
@@ -21,6 +20,11 @@ package struct KeyAttributes: Sendable, Hashable {
     /// True for the roles whose keys belong to one collection, and so carry its name.
     package static func belongsToCollection(_ role: RoleName) -> Bool {
         [.targets, .snapshot, .timestamp].contains(role)
+    }
+
+    /// - Throws: ``KeyStoreError`` with code `invalidName` when a file could not hold them.
+    func check() throws {
+        _ = try PEMBlock(type: "", headers: self.headers, content: []).serialized()
     }
 
     init(headers: [String: String]) {

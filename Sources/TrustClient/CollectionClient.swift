@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import FoundationEssentials
+package import NotaryAPI
+package import TUF
+
+/// The way to one trusted collection: what is known of it on disk, and the server that has news of it.
+package struct CollectionClient: Sendable {
+    /// The collection's name.
+    package let gun: GUN
+    /// The way to its server.
+    package let transport: any TrustTransport
+    /// What was trusted of it before.
+    package let cache: MetadataCache
+    /// Which root is accepted for it.
+    package let trust: RootTrust
+    /// The time that everything is compared with.
+    package let now: @Sendable () -> Date
+
+    /// Makes a client of a collection.
+    /// - Parameter anchor: which root to accept when none is known.
+    package init(
+        gun: GUN,
+        transport: any TrustTransport,
+        cache: MetadataCache,
+        anchor: RootAnchor = .firstUse,
+        now: @escaping @Sendable () -> Date = { Date() }
+    ) {
+        self.gun = gun
+        self.transport = transport
+        self.cache = cache
+        self.trust = RootTrust(gun: gun.text, anchor: anchor)
+        self.now = now
+    }
+
+    /// The changes that wait for the next publish.
+    package var changelist: Changelist { Changelist(of: self.gun, in: self.cache) }
+
+    /// Learns what is current and verifies it down to the top-level targets. Delegated roles are loaded when they are asked for.
+    ///
+    /// What was verified replaces what is cached; a refusal leaves the cache as it was.
+    /// - Throws: ``TrustClientError``.
+    package func update() async throws -> LoadedCollection {
+        do {
+            var update = CollectionUpdate(self)
+            try await update.run()
+            return LoadedCollection(update)
+        } catch let error as TUFError {
+            throw TrustClientError(error, context: self.gun.text)
+        }
+    }
+
+    /// Forgets the collection on this machine: its metadata and staged changes, not its keys.
+    package func deleteLocal() async throws {
+        try await self.cache.removeAll(of: self.gun)
+    }
+
+    /// Deletes the collection on the server for everybody, then forgets it here.
+    package func deleteRemote() async throws {
+        try await self.transport.delete(self.gun)
+        try await self.deleteLocal()
+    }
+}
+
+/// Something that a reader should know although it did not stop the update.
+package enum CollectionWarning: Sendable, Hashable, CustomStringConvertible {
+    /// The server could not be asked: this is what was current before, and it is still in force.
+    case offline(reason: String, timestampExpires: Expiry)
+    /// A delegated role that has expired or lacks signatures: it counts as empty.
+    case delegationSkipped(RoleName, reason: String)
+
+    /// A sentence.
+    package var description: String {
+        switch self {
+        case .offline(let reason, let expires):
+            "could not ask the trust server (\(reason)): using what is cached, which is valid until \(expires)"
+        case .delegationSkipped(let role, let reason):
+            "the role \(role) is left out: \(reason)"
+        }
+    }
+}
+
+/// A collection that this machine did not know before.
+package struct FirstUse: Sendable, Hashable {
+    /// The ids of the root keys that are trusted from now on.
+    package let rootKeyIDs: [KeyID]
+    /// Whether they were pinned beforehand; otherwise they are trusted because they came first.
+    package let isPinned: Bool
+}
+
+/// How current what was loaded is.
+package struct Freshness: Sendable, Hashable {
+    /// The version of the timestamp.
+    package let version: Int64
+    /// Until when it says what is current.
+    package let expires: Expiry
+    /// Whether the server has just said so, or the cache.
+    package let isFromServer: Bool
+}

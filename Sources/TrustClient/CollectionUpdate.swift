@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import NotaryAPI
+import TUF
+
+/// One update of one collection: feeds the verification workflow from cache and server.
+struct CollectionUpdate: Sendable {
+    let client: CollectionClient
+    private(set) var trusted: TrustedCollection
+    private(set) var warnings: [CollectionWarning] = []
+    private(set) var firstUse: FirstUse?
+    /// Why the server could not be asked; nil when it was.
+    private(set) var offline: TrustClientError?
+
+    /// The SHA-256 of the root that a well-signed snapshot lists in place of the trusted one.
+    private var listedRoot: String?
+
+    init(_ client: CollectionClient) {
+        self.client = client
+        self.trusted = TrustedCollection(trust: client.trust, format: .notary, at: client.now())
+    }
+
+    mutating func warn(_ warning: CollectionWarning) {
+        if !self.warnings.contains(warning) { self.warnings.append(warning) }
+    }
+
+    /// Root, timestamp, snapshot and targets.
+    mutating func run() async throws {
+        try await self.loadRoot()
+        do {
+            try await self.loadBelowRoot()
+        } catch let error as TUFError {
+            // A newer root may name other keys, or be the one that the snapshot lists.
+            guard try await self.refreshRoot() else { throw error }
+            try await self.loadBelowRoot()
+        }
+        try await self.keep()
+    }
+
+    // MARK: Fetching
+
+    private func fetch(_ role: RoleName, _ reference: MetadataReference, limit: Int) async throws -> [UInt8] {
+        try await self.client.transport.fetch(role, reference, of: self.client.gun, limit: limit)
+    }
+
+    /// Metadata that trusted metadata lists, from the cache or by its hash.
+    private func fetchListed(_ role: RoleName, _ listed: FileMetadata, cached: [UInt8]?) async throws -> [UInt8] {
+        if let cached, (try? listed.verify(cached, role: role)) != nil { return cached }
+        guard let sha256 = listed.hashes?.sha256 else {
+            throw TUFError(.invalid, role: role, "is listed without its sha256")
+        }
+        let limit = Int(clamping: min(listed.length ?? .max, Int64(WireFormat.metadataLimit)))
+        let hash = Hexadecimal.encode(sha256)
+        do {
+            return try await self.fetch(role, .sha256(hash), limit: limit)
+        } catch let error as TrustClientError where error.code == .noTrustData {
+            throw TrustClientError(
+                .rollback,
+                "\(self.client.gun): the server does not have the metadata of \(role) that its own snapshot or timestamp "
+                    + "lists (sha256 \(hash)); try again, and if it stays so ask who runs the server"
+            )
+        }
+    }
+
+    private func cached(_ role: RoleName) async throws -> [UInt8]? {
+        try await self.client.cache.read(role, of: self.client.gun)
+    }
+}
+
+// MARK: - Root
+
+extension CollectionUpdate {
+    private mutating func loadRoot() async throws {
+        if let bytes = try await self.cached(.root) {
+            do {
+                try self.trusted.rememberRoot(bytes)
+            } catch let error as TUFError {
+                let path = self.client.cache.path(of: .root, in: self.client.gun)
+                throw TrustClientError(
+                    .storage,
+                    "\(path) is damaged or not a root (\(error)). Put it back from a backup; or, to start over and trust the "
+                        + "root that the server has now, remove the file",
+                    refusal: error
+                )
+            }
+            return
+        }
+        do {
+            try self.trusted.updateRoot(try await self.fetch(.root, .current, limit: WireFormat.rootLimit))
+        } catch let error as TrustClientError where error.code == .noTrustData {
+            throw TrustClientError(.noTrustData, "the trust server has no trust data for \(self.client.gun)")
+        }
+        if let root = self.trusted.root {
+            let keys = root.payload.roles[.root]?.keyIDs ?? []
+            if case .keyIDs = self.client.trust.anchor {
+                self.firstUse = FirstUse(rootKeyIDs: keys, isPinned: true)
+            } else {
+                self.firstUse = FirstUse(rootKeyIDs: keys, isPinned: false)
+            }
+        }
+    }
+
+    /// Follows the chain of roots to the newest one.
+    /// - Returns: false when there is no newer one, or none to be had.
+    private mutating func refreshRoot() async throws -> Bool {
+        guard let known = self.trusted.root, let newest = await self.fetchNewestRoot(), newest != known.bytes else {
+            return false
+        }
+        let version = try UnverifiedMetadata(newest, format: .notary).claimedVersion ?? 0
+        guard version > known.payload.version else { return false }
+        do {
+            try await self.takeRoot(newest)
+        } catch let error as TUFError where error.code == .rootRotation && version - 1 > known.payload.version {
+            try await self.walkRoots(from: known.payload.version, to: version)
+            try await self.takeRoot(newest)
+        }
+        return true
+    }
+
+    /// By hash where a snapshot lists it, past any cache on the way. A server that cannot be asked leaves things as they are.
+    private func fetchNewestRoot() async -> [UInt8]? {
+        if let hash = self.listedRoot,
+            let bytes = try? await self.fetch(.root, .sha256(hash), limit: WireFormat.rootLimit)
+        {
+            return bytes
+        }
+        return try? await self.fetch(.root, .current, limit: WireFormat.rootLimit)
+    }
+
+    /// Takes every root between two versions, each vouched for by the one before it.
+    private mutating func walkRoots(from known: Int64, to newest: Int64) async throws {
+        guard newest - known <= WireFormat.rotationLimit else {
+            throw TUFError(
+                .tooLarge,
+                role: .root,
+                "version \(newest) is more than \(WireFormat.rotationLimit) rotations after the trusted version \(known)"
+            )
+        }
+        for version in (known + 1)..<newest {
+            let bytes: [UInt8]
+            do {
+                bytes = try await self.fetch(.root, .version(version), limit: WireFormat.rootLimit)
+            } catch let error as TrustClientError where error.code == .noTrustData {
+                throw TUFError(
+                    .rootRotation,
+                    role: .root,
+                    "the trusted version \(known) does not vouch for version \(newest), and the server does not have "
+                        + "version \(version), which would have to lead there"
+                )
+            }
+            guard try UnverifiedMetadata(bytes, format: .notary).claimedVersion == version else {
+                throw TUFError(.mismatch, role: .root, "asked for version \(version), the server sent another")
+            }
+            try await self.takeRoot(bytes)
+        }
+    }
+
+    /// Trusts a newer root and keeps it at once: however the update ends, this step need not be made again.
+    private mutating func takeRoot(_ bytes: [UInt8]) async throws {
+        let known = self.trusted.root?.payload
+        var next = self.trusted
+        try next.updateRoot(bytes)
+        if let known, let new = next.root?.payload, try Self.onlineKeysChanged(known, new) {
+            // What was signed with the old keys must not bind any longer, or who stole them could lock us out for ever.
+            try await self.client.cache.remove([.timestamp, .snapshot], of: self.client.gun)
+        }
+        try await self.keep([MetadataUpload(role: .root, bytes: bytes)], next)
+        self.trusted = next
+    }
+
+    private static func onlineKeysChanged(_ old: Root, _ new: Root) throws -> Bool {
+        for role in [RoleName.timestamp, .snapshot]
+        where Set(try old.keys(of: role).keys) != Set(try new.keys(of: role).keys) {
+            return true
+        }
+        return false
+    }
+}
+
+// MARK: - Timestamp, snapshot and targets
+
+extension CollectionUpdate {
+    private mutating func loadBelowRoot() async throws {
+        try await self.loadTimestamp()
+        try await self.loadSnapshot()
+        try await self.loadTargets(.targets)
+    }
+
+    private mutating func loadTimestamp() async throws {
+        let cached = try await self.cached(.timestamp)
+        if let cached { self.trusted.rememberTimestamp(cached) }
+        let bytes: [UInt8]
+        do {
+            bytes = try await self.fetch(.timestamp, .current, limit: WireFormat.timestampLimit)
+        } catch let error as TrustClientError where error.code == .unreachable || error.code == .noTrustData {
+            return try self.fallBack(to: cached, because: error)
+        }
+        self.offline = nil
+        try self.trusted.updateTimestamp(bytes)
+    }
+
+    /// Goes on with the cached timestamp while it is in force. It says what was current when it was signed, no more.
+    private mutating func fallBack(to cached: [UInt8]?, because error: TrustClientError) throws {
+        guard let cached else {
+            guard error.code == .noTrustData else { throw error }
+            throw TrustClientError(
+                .noTrustData,
+                "the trust server has no trust data for \(self.client.gun); it may have been initialised here and not yet "
+                    + "published"
+            )
+        }
+        do {
+            try self.trusted.updateTimestamp(cached)
+        } catch let refusal as TUFError where refusal.code == .expired {
+            throw TrustClientError(
+                .expired,
+                "\(self.client.gun): \(refusal), and nothing newer is to be had: \(error.message)",
+                refusal: refusal
+            )
+        } catch is TUFError {
+            // A damaged or foreign file is no help: what matters is that the server did not answer.
+            throw error
+        }
+        self.offline = error
+        if let timestamp = self.trusted.timestamp {
+            self.warn(.offline(reason: error.message, timestampExpires: timestamp.payload.expires))
+        }
+    }
+
+    private mutating func loadSnapshot() async throws {
+        let cached = try await self.cached(.snapshot)
+        if let cached { self.trusted.rememberSnapshot(cached) }
+        guard let listed = self.trusted.listed(.snapshot) else {
+            throw TUFError(.order, role: .snapshot, "no timestamp is trusted")
+        }
+        let bytes = try await self.fetchListed(.snapshot, listed, cached: cached)
+        do {
+            try self.trusted.updateSnapshot(bytes)
+        } catch let error as TUFError {
+            if error.role == .root { self.listedRoot = self.rootListed(by: bytes) }
+            throw error
+        }
+    }
+
+    private func rootListed(by snapshot: [UInt8]) -> String? {
+        guard let keys = try? self.trusted.keys(of: .snapshot),
+            let verified: Verified<Snapshot> = try? UnverifiedMetadata(snapshot, format: .notary).verified(by: keys)
+        else { return nil }
+        return verified.payload[.root]?.hashes?.sha256.map { Hexadecimal.encode($0) }
+    }
+
+    /// Loads a targets role whose delegator is trusted, once.
+    mutating func loadTargets(_ role: RoleName) async throws {
+        guard self.trusted.targets[role] == nil else { return }
+        guard let listed = self.trusted.listed(role) else {
+            throw TUFError(.notDelegated, role: role, "is not listed in the snapshot")
+        }
+        let cached = try await self.cached(role)
+        if let cached { self.trusted.rememberTargets(role, cached) }
+        let bytes = try await self.fetchListed(role, listed, cached: cached)
+        try self.trusted.updateTargets(role, bytes)
+        if role.isDelegation { try await self.keep([MetadataUpload(role: role, bytes: bytes)], self.trusted) }
+    }
+
+    /// Metadata of a role exactly as the snapshot lists it, whoever has signed it; nil when none is listed.
+    func listedBytes(of role: RoleName) async throws -> [UInt8]? {
+        guard let listed = self.trusted.listed(role) else { return nil }
+        return try await self.fetchListed(role, listed, cached: try await self.cached(role))
+    }
+
+    /// Keeps what was verified together.
+    private func keep() async throws {
+        var files: [MetadataUpload] = []
+        if self.firstUse != nil, let root = self.trusted.root {
+            files.append(MetadataUpload(role: .root, bytes: root.bytes))
+        }
+        if let targets = self.trusted.targets[.targets] {
+            files.append(MetadataUpload(role: .targets, bytes: targets.bytes))
+        }
+        if let snapshot = self.trusted.snapshot {
+            files.append(MetadataUpload(role: .snapshot, bytes: snapshot.bytes))
+        }
+        if let timestamp = self.trusted.timestamp {
+            files.append(MetadataUpload(role: .timestamp, bytes: timestamp.bytes))
+        }
+        try await self.keep(files, self.trusted)
+    }
+
+    private func keep(_ files: [MetadataUpload], _ trusted: TrustedCollection) async throws {
+        try await self.client.cache.write(files, of: self.client.gun) { role, present, offered in
+            Self.isNewer(present, than: offered, role, trusted)
+        }
+    }
+
+    /// Whether a file on disk is one that another process has verified since, and newer. Only what the same keys signed counts.
+    private static func isNewer(
+        _ present: [UInt8],
+        than offered: [UInt8],
+        _ role: RoleName,
+        _ trusted: TrustedCollection
+    ) -> Bool {
+        guard let present = try? UnverifiedMetadata(present, format: trusted.format),
+            let offered = try? UnverifiedMetadata(offered, format: trusted.format),
+            let version = present.claimedVersion, let offeredVersion = offered.claimedVersion, version > offeredVersion
+        else { return false }
+        if role == .root { return (try? trusted.trust.verifyStored(present)) != nil }
+        return (try? trusted.keys(of: role).verify(present)) != nil
+    }
+}

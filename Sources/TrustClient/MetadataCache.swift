@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import KeyStore
+package import NotaryAPI
+package import TUF
+
+/// What was last trusted of each collection, as files below the trust directory: `tuf/<GUN>/metadata/<role>.json`, exactly as
+/// `notary` and `docker` keep it, so that either may go on where the other stopped.
+///
+/// Only verified metadata is written. Each file is replaced as a whole, and several are written under one lock; a file is
+/// never replaced by an older version of it, unless the caller has the proof that it may be (a root that replaced the keys).
+package struct MetadataCache: Sendable {
+    /// The trust directory, such as `~/.docker/trust`.
+    package let directory: String
+
+    /// Opens the cache below a trust directory, which is made when it is first written to.
+    package init(directory: String) {
+        self.directory = directory.count > 1 && directory.hasSuffix("/") ? String(directory.dropLast()) : directory
+    }
+
+    /// The directory of all that is kept of one collection but its keys.
+    package func directory(of gun: GUN) -> String {
+        "\(self.directory)/tuf/\(gun.text)"
+    }
+
+    /// The file of a role.
+    package func path(of role: RoleName, in gun: GUN) -> String {
+        "\(self.directory(of: gun))/metadata/\(role.text).json"
+    }
+
+    /// The bytes kept for a role; nil when there are none.
+    /// - Throws: ``TrustClientError`` with code `storage`.
+    package func read(_ role: RoleName, of gun: GUN) async throws -> [UInt8]? {
+        let path = try self.checkedPath(of: role, in: gun)
+        return try await TrustDirectory.run { try DurableFile.read(path, limit: WireFormat.metadataLimit) }
+    }
+
+    /// Keeps metadata that was verified together, in the order given.
+    ///
+    /// - Parameter isNewer: whether the file that is present is good and newer than the one offered, because another process
+    ///   has come further meanwhile. It is kept then.
+    func write(
+        _ files: [MetadataUpload],
+        of gun: GUN,
+        unless isNewer: @escaping @Sendable (_ role: RoleName, _ present: [UInt8], _ offered: [UInt8]) -> Bool = {
+            _,
+            _,
+            _ in false
+        }
+    ) async throws {
+        let paths = try files.map { try self.checkedPath(of: $0.role, in: gun) }
+        let metadata = "\(self.directory(of: gun))/metadata"
+        try await TrustDirectory.run {
+            try DurableFile.makeDirectory(metadata)
+            try TrustDirectory.locked(metadata) {
+                for (file, path) in zip(files, paths) {
+                    let present = try DurableFile.read(path, limit: WireFormat.metadataLimit)
+                    guard present != file.bytes else { continue }
+                    if let present, isNewer(file.role, present, file.bytes) { continue }
+                    if file.role.isDelegation { try DurableFile.makeDirectory(TrustDirectory.parent(of: path)) }
+                    try DurableFile.replace(path, with: file.bytes)
+                }
+            }
+        }
+    }
+
+    /// Forgets metadata of roles.
+    package func remove(_ roles: [RoleName], of gun: GUN) async throws {
+        let paths = try roles.map { try self.checkedPath(of: $0, in: gun) }
+        let metadata = "\(self.directory(of: gun))/metadata"
+        try await TrustDirectory.run {
+            guard FileManager.default.fileExists(atPath: metadata) else { return }
+            try TrustDirectory.locked(metadata) {
+                for path in paths { try DurableFile.remove(path) }
+            }
+        }
+    }
+
+    /// Forgets a collection: its metadata and its staged changes, not its keys, and not the collections below its name.
+    package func removeAll(of gun: GUN) async throws {
+        try Self.check(gun)
+        let directory = self.directory(of: gun)
+        try await TrustDirectory.run {
+            let files = RoleName.topLevel.map { "\($0.text).json" } + [RoleName.targets.text]
+            for name in files { try TrustDirectory.removeTree("\(directory)/metadata/\(name)") }
+            for name in try TrustDirectory.list("\(directory)/changelist") where name.hasSuffix(Changelist.suffix) {
+                try DurableFile.remove("\(directory)/changelist/\(name)")
+            }
+            // What else is there, such as a collection whose name is longer, keeps its directories.
+            for path in ["\(directory)/metadata", "\(directory)/changelist", directory] {
+                TrustDirectory.removeIfEmpty(path)
+            }
+        }
+    }
+
+    /// The collections of which a root is kept.
+    package func collections() async throws -> [GUN] {
+        let base = "\(self.directory)/tuf"
+        return try await TrustDirectory.run {
+            var found: [GUN] = []
+            var queue = [""]
+            var next = 0
+            while next < queue.count, next < 100_000 {
+                let prefix = queue[next]
+                next += 1
+                guard prefix.utf8.count < 1024 else { continue }
+                for name in try TrustDirectory.list("\(base)/\(prefix)") where name != "changelist" {
+                    let path = prefix.isEmpty ? name : "\(prefix)/\(name)"
+                    if name == "metadata", FileManager.default.fileExists(atPath: "\(base)/\(path)/root.json") {
+                        if let gun = try? GUN(prefix) { found.append(gun) }
+                    }
+                    if !name.hasSuffix(".json") { queue.append(path) }
+                }
+            }
+            return found.sorted { $0.text < $1.text }
+        }
+    }
+
+    private func checkedPath(of role: RoleName, in gun: GUN) throws -> String {
+        try Self.check(gun)
+        guard (try? RoleName(notary: role.text)) != nil else {
+            throw TrustClientError(.invalid, "\(role.text.prefix(300)) is not a role that has a file")
+        }
+        return self.path(of: role, in: gun)
+    }
+
+    /// Refuses names whose files would be those of another collection.
+    ///
+    /// Delegated roles are directories below `metadata/targets`: a collection of such a name would share its files with roles
+    /// of the one above, whose publisher could then plant a root. File systems may ignore case.
+    private static func check(_ gun: GUN) throws {
+        let components = gun.text.split(separator: "/").map { $0.lowercased() }
+        guard !zip(components, components.dropFirst()).contains(where: { $0 == "metadata" && $1 == "targets" }),
+            !gun.text.contains("\\")
+        else {
+            throw TrustClientError(
+                .invalid,
+                "\(gun) cannot be kept in a trust directory: metadata/targets holds another collection's roles"
+            )
+        }
+    }
+}

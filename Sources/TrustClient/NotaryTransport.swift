@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import AsyncHTTPClient
+package import FoundationEssentials
+package import NIOCore
+import NIOHTTP1
+import NIOSSL
+package import NotaryAPI
+package import TUF
+
+/// How to reach a trust server.
+package struct NotaryServer: Sendable {
+    /// What to make of the server's certificate.
+    package enum Verification: Sendable, Hashable {
+        /// It must be issued for the server's name by a trusted authority.
+        case full
+        /// None at all: as Docker does when the image's registry is on loopback. For nothing else.
+        case skipped
+    }
+
+    /// Times and rates beyond which a server counts as unreachable.
+    package struct Limits: Sendable, Hashable {
+        /// To connect, TLS included.
+        package var connect: TimeAmount
+        /// To answer with a head.
+        package var response: TimeAmount
+        /// Between two pieces of a body.
+        package var idle: TimeAmount
+        /// How long a body may come more slowly than the floor, which is what a server that feeds a byte at a time does.
+        package var grace: TimeAmount
+        /// The slowest average of a body, in bytes a second.
+        package var bytesPerSecond: Int64
+
+        /// Makes limits; the defaults suit a slow line.
+        package init(
+            connect: TimeAmount = .seconds(10),
+            response: TimeAmount = .seconds(60),
+            idle: TimeAmount = .seconds(30),
+            grace: TimeAmount = .seconds(20),
+            bytesPerSecond: Int64 = 1024
+        ) {
+            self.connect = connect
+            self.response = response
+            self.idle = idle
+            self.grace = grace
+            self.bytesPerSecond = bytesPerSecond
+        }
+    }
+
+    /// The server's URL, without a slash at its end.
+    package let url: String
+    /// PEM files of authorities that are trusted besides the system's.
+    package var authorityFiles: [String] = []
+    /// A PEM file with the client's certificate chain, for mutual TLS.
+    package var certificateFile: String?
+    /// A PEM file with the key of that certificate.
+    package var privateKeyFile: String?
+    /// What to make of the server's certificate.
+    package var verification: Verification = .full
+    /// When to give up.
+    package var limits = Limits()
+    /// What the client calls itself.
+    package var userAgent = "hallmark"
+
+    /// - Parameter url: an `https` URL; `http` for tests and servers behind a TLS front on the same machine.
+    /// - Throws: ``TrustClientError`` with code `invalid`.
+    package init(url: String) throws {
+        var trimmed = url
+        while trimmed.hasSuffix("/") { trimmed.removeLast() }
+        guard let parsed = URL(string: trimmed), let scheme = parsed.scheme?.lowercased(),
+            scheme == "https" || scheme == "http", parsed.host?.isEmpty == false, parsed.query == nil,
+            parsed.fragment == nil, parsed.user == nil
+        else {
+            throw TrustClientError(.invalid, "valid https URL required for trust server, got \(url.prefix(300))")
+        }
+        self.url = trimmed
+    }
+
+    func tlsConfiguration() throws -> TLSConfiguration {
+        var tls = TLSConfiguration.makeClientConfiguration()
+        tls.minimumTLSVersion = .tlsv12
+        do {
+            tls.additionalTrustRoots = try self.authorityFiles.map {
+                .certificates(try NIOSSLCertificate.fromPEMFile($0))
+            }
+            if let file = self.certificateFile {
+                tls.certificateChain = try NIOSSLCertificate.fromPEMFile(file).map { .certificate($0) }
+            }
+            if let file = self.privateKeyFile {
+                tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: file, format: .pem))
+            }
+        } catch {
+            let files = self.authorityFiles + [self.certificateFile, self.privateKeyFile].compactMap { $0 }
+            throw TrustClientError(
+                .storage,
+                "a certificate or key for the trust server cannot be read (\(files.joined(separator: ", "))): \(error)"
+            )
+        }
+        if self.verification == .skipped { tls.certificateVerification = .none }
+        return tls
+    }
+}
+
+/// The Notary v1 HTTP API of one server.
+package final class NotaryTransport: TrustTransport {
+    /// The server.
+    package let server: NotaryServer
+
+    private let client: HTTPClient
+    private let tokens: TokenAuthenticator
+    private let uptime: @Sendable () -> NIODeadline
+
+    /// The most bytes of a key's reply.
+    private static let keyLimit = 256 << 10
+
+    /// Opens a client. ``shutdown()`` must be called when it is no longer needed.
+    /// - Parameters:
+    ///   - credentials: asked when the server, or the token service it names, wants to know who this is.
+    ///   - now: the time that tokens expire at.
+    ///   - uptime: the time that slow bodies are measured with.
+    /// - Throws: ``TrustClientError`` with code `storage` for certificates that cannot be read.
+    package init(
+        _ server: NotaryServer,
+        credentials: @escaping CredentialsProvider = { _ in nil },
+        now: @escaping @Sendable () -> Date = { Date() },
+        uptime: @escaping @Sendable () -> NIODeadline = { .now() }
+    ) throws {
+        var configuration = HTTPClient.Configuration(
+            tlsConfiguration: try server.tlsConfiguration(),
+            redirectConfiguration: .disallow,
+            timeout: .init(connect: server.limits.connect, read: server.limits.idle),
+            decompression: .disabled
+        )
+        configuration.httpVersion = .http1Only
+        // A failed handshake is an answer: trying it again for as long as the deadline lasts only hides it.
+        configuration.connectionPool.retryConnectionEstablishment = false
+        self.server = server
+        self.client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        self.tokens = TokenAuthenticator(server: server, credentials: credentials, now: now)
+        self.uptime = uptime
+    }
+
+    /// Closes all connections.
+    package func shutdown() async throws {
+        try await self.client.shutdown()
+    }
+
+    /// Opens a client for the time that the body runs.
+    package static func with<Result: Sendable>(
+        _ server: NotaryServer,
+        credentials: @escaping CredentialsProvider = { _ in nil },
+        _ body: (NotaryTransport) async throws -> Result
+    ) async throws -> Result {
+        let transport = try NotaryTransport(server, credentials: credentials)
+        do {
+            let result = try await body(transport)
+            try? await transport.shutdown()
+            return result
+        } catch {
+            try? await transport.shutdown()
+            throw error
+        }
+    }
+
+    // MARK: TrustTransport
+
+    package func fetch(
+        _ role: RoleName,
+        _ reference: MetadataReference,
+        of gun: GUN,
+        limit: Int
+    ) async throws -> [UInt8] {
+        let path = TrustPath.metadata(gun, role, reference)
+        let reply = try await self.send(.GET, path, access: Access(gun, [.pull]), limit: limit)
+        guard reply.status == 200 else {
+            if reply.status == 404 {
+                throw TrustClientError(.noTrustData, "the trust server does not have \(role) of \(gun)")
+            }
+            throw self.failure(reply)
+        }
+        return reply.body
+    }
+
+    package func upload(_ metadata: [MetadataUpload], to gun: GUN) async throws {
+        var generator = SystemRandomNumberGenerator()
+        let random = (0..<30).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+        let form = MultipartForm(files: metadata.map { ($0.role, $0.bytes) }, random: random)
+        let reply = try await self.send(
+            .POST,
+            .collection(gun),
+            access: Access(gun, [.push, .pull]),
+            body: (form.contentType, form.body),
+            limit: NotaryError.bodyLimit
+        )
+        guard reply.status == 200 else { throw self.failure(reply) }
+    }
+
+    package func serverKey(for role: RoleName, of gun: GUN) async throws -> PublicKey {
+        try await self.key(.GET, role, gun, Access(gun, [.push, .pull]))
+    }
+
+    package func rotateServerKey(for role: RoleName, of gun: GUN) async throws -> PublicKey {
+        try await self.key(.POST, role, gun, Access(gun, [.all]))
+    }
+
+    package func delete(_ gun: GUN) async throws {
+        let reply = try await self.send(
+            .DELETE,
+            .collection(gun),
+            access: Access(gun, [.all]),
+            limit: NotaryError.bodyLimit
+        )
+        guard reply.status == 200 else { throw self.failure(reply) }
+    }
+
+    package func ping() async throws {
+        // A server that asks for a token for everybody's catalogue is a trust server all the same.
+        let reply = try await self.exchange(.GET, .ping, token: nil, body: nil, limit: NotaryError.bodyLimit)
+        guard (200..<300).contains(reply.status) || reply.status == 401 else { throw self.failure(reply) }
+    }
+
+    private func key(
+        _ method: HTTPMethod,
+        _ role: RoleName,
+        _ gun: GUN,
+        _ access: Access
+    ) async throws -> PublicKey {
+        let reply = try await self.send(method, .key(gun, role), access: access, limit: Self.keyLimit)
+        guard reply.status == 200 else { throw self.failure(reply) }
+        do {
+            return try KeyResponse.decode(reply.body)
+        } catch {
+            throw TrustClientError(.rejected, "the trust server's key for \(role) of \(gun) cannot be read: \(error)")
+        }
+    }
+
+    // MARK: Requests
+
+    /// Sends a request, authenticating as the server asks.
+    private func send(
+        _ method: HTTPMethod,
+        _ path: TrustPath,
+        access: Access,
+        body: (type: String, bytes: [UInt8])? = nil,
+        limit: Int
+    ) async throws -> HTTPReply {
+        let known = self.tokens.authorization(for: access)
+        let reply = try await self.exchange(method, path, token: known, body: body, limit: limit)
+        guard reply.status == 401, let challenge = reply.challenge else { return reply }
+        let fresh = try await self.tokens.authorize(access, challenge, replacing: known) { request, limit in
+            try await self.execute(request, limit: limit)
+        }
+        guard let fresh else { return reply }
+        return try await self.exchange(method, path, token: fresh, body: body, limit: limit)
+    }
+
+    private func exchange(
+        _ method: HTTPMethod,
+        _ path: TrustPath,
+        token: String?,
+        body: (type: String, bytes: [UInt8])?,
+        limit: Int
+    ) async throws -> HTTPReply {
+        var request = HTTPClientRequest(url: self.server.url + path.encoded)
+        request.method = method
+        request.headers.add(name: "User-Agent", value: self.server.userAgent)
+        if let token { request.headers.add(name: "Authorization", value: token) }
+        if let body {
+            request.headers.add(name: "Content-Type", value: body.type)
+            request.body = .bytes(body.bytes, length: .known(Int64(body.bytes.count)))
+        }
+        return try await self.execute(request, limit: limit)
+    }
+
+    /// Sends one request and takes the reply, or an error's beginning.
+    private func execute(_ request: HTTPClientRequest, limit: Int) async throws -> HTTPReply {
+        do {
+            let deadline = NIODeadline.now() + self.server.limits.response
+            let response = try await self.client.execute(request, deadline: deadline)
+            let status = Int(response.status.code)
+            let reader = BodyReader(limits: self.server.limits, uptime: self.uptime)
+            let body =
+                status == 200
+                ? try await reader.read(response, limit: limit)
+                : try await reader.readBeginning(response, limit: HTTPReply.errorLimit)
+            return HTTPReply(status: status, body: body, challenges: response.headers["WWW-Authenticate"])
+        } catch let error as TrustClientError {
+            throw error
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            throw TrustClientError(
+                .unreachable,
+                "cannot reach the trust server \(self.server.url): \(Self.reason(error))"
+            )
+        }
+    }
+
+    private func failure(_ reply: HTTPReply) -> TrustClientError {
+        let error = NotaryError(decoding: reply.body)
+        let code = error?.code.rawValue
+        switch (reply.status, error?.code) {
+        case (400, .version):
+            return TrustClientError(
+                .conflict,
+                "somebody else has published a newer version meanwhile (the trust server: \(error?.description ?? ""))",
+                serverCode: code
+            )
+        case (400, _):
+            let reason = error?.description ?? "no reason given"
+            return TrustClientError(.rejected, "the trust server rejected the operation: \(reason)", serverCode: code)
+        case (401, _), (403, _):
+            return TrustClientError(
+                .unauthorised,
+                "not authorised to do this on \(self.server.url): the server returned \(reply.status). Log in, or check "
+                    + "what your account may do",
+                serverCode: code
+            )
+        case (404, _):
+            return TrustClientError(.noTrustData, "\(self.server.url) has no trust data for this", serverCode: code)
+        default:
+            let detail = error.map { ": \($0)" } ?? ""
+            return TrustClientError(
+                .unreachable,
+                "the trust server \(self.server.url) returned \(reply.status)\(detail)",
+                serverCode: code
+            )
+        }
+    }
+
+    private static func reason(_ error: any Error) -> String {
+        let text = (error as? HTTPClientError)?.shortDescription ?? "\(error)"
+        return String(text.prefix(500))
+    }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import KeyStore
+package import NotaryAPI
+package import TUF
+
+/// A private key that may be used here.
+package struct AvailableKey: Sendable, Hashable {
+    /// Its canonical id.
+    package let id: KeyID
+    /// What it was made to sign: a top-level role, or a free name.
+    package let role: RoleName
+    /// The collection it was made for, if it is for one.
+    package let gun: String?
+
+    /// Makes a description.
+    package init(id: KeyID, role: RoleName, gun: String?) {
+        self.id = id
+        self.role = role
+        self.gun = gun
+    }
+}
+
+/// The private keys that a publisher has.
+package protocol SigningKeys: Sendable {
+    /// All keys, in the order of their ids. Nothing is unlocked for it.
+    func available() async throws -> [AvailableKey]
+
+    /// Unlocks a key.
+    func key(_ id: KeyID) async throws -> PrivateKey
+
+    /// Stores a new key.
+    func add(_ key: PrivateKey, role: RoleName, gun: GUN?) async throws
+
+    /// Removes a key for good.
+    func remove(_ id: KeyID) async throws
+}
+
+/// The keys of a trust directory, unlocked with what a passphrase source says.
+package struct StoredKeys: SigningKeys {
+    private let store: KeyStore
+    private let passphrases: any PassphraseSource
+
+    /// Takes a store and the source that unlocks it.
+    package init(_ store: KeyStore, passphrases: any PassphraseSource) {
+        self.store = store
+        self.passphrases = passphrases
+    }
+
+    package func available() async throws -> [AvailableKey] {
+        try await self.store.list().map { AvailableKey(id: $0.id, role: $0.role, gun: $0.gun) }
+    }
+
+    package func key(_ id: KeyID) async throws -> PrivateKey {
+        try await self.store.key(id, passphrases: self.passphrases)
+    }
+
+    package func add(_ key: PrivateKey, role: RoleName, gun: GUN?) async throws {
+        try await self.store.add(key, role: role, gun: gun?.text, passphrases: self.passphrases)
+    }
+
+    package func remove(_ id: KeyID) async throws {
+        try await self.store.remove(id)
+    }
+}
+
+/// The keys of one publish: each is unlocked once.
+struct KeyRing {
+    private let keys: any SigningKeys
+    private let available: Set<KeyID>
+    private var unlocked: [KeyID: PrivateKey] = [:]
+
+    init(_ keys: any SigningKeys) async throws {
+        self.keys = keys
+        self.available = Set(try await keys.available().map(\.id))
+    }
+
+    /// Which of these keys are here.
+    func held(_ keys: [PublicKey]) -> [PublicKey] {
+        keys.filter { key in
+            guard let id = try? key.canonicalID else { return false }
+            return self.available.contains(id) || self.unlocked[id] != nil
+        }
+    }
+
+    /// Adds a key that was made just now.
+    mutating func add(_ key: PrivateKey) {
+        self.unlocked[key.publicKey.id] = key
+    }
+
+    private mutating func signer(_ key: PublicKey) async throws -> any SigningKey {
+        let id = try key.canonicalID
+        let privateKey: PrivateKey
+        if let known = self.unlocked[id] { privateKey = known } else { privateKey = try await self.keys.key(id) }
+        self.unlocked[id] = privateKey
+        return try CertifiedPrivateKey(privateKey, as: key)
+    }
+
+    /// Unlocks every key of a role that is here, under the names that the metadata has for them.
+    /// - Throws: ``TrustClientError`` with code `noSigningKey` when fewer keys are here than must sign.
+    mutating func signers(for role: RoleKeys) async throws -> [any SigningKey] {
+        let held = self.held(role.keys)
+        guard held.count >= max(1, role.threshold) else {
+            let ids = role.keys.map { (try? $0.canonicalID) ?? $0.id }.map(\.text)
+            throw TrustClientError(
+                .noSigningKey,
+                "\(role.role) must be signed by \(role.threshold) of the keys \(ids.joined(separator: ", ")); "
+                    + "\(held.count) of them are here. Import the key, or ask who has it"
+            )
+        }
+        var signers: [any SigningKey] = []
+        for key in held { signers.append(try await self.signer(key)) }
+        return signers
+    }
+}
