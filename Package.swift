@@ -12,6 +12,7 @@ let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioFoundation: Target.Dependency = .product(name: "NIOFoundationCompat", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let serviceLifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 
@@ -76,14 +77,17 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix, nioFoundation, serviceLifecycle,
+                "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix, nioHTTP1, nioFoundation,
+                serviceLifecycle,
             ]
         ),
 
         // Level 3: names to digests.
         .target(
             name: "ContentTrust",
-            dependencies: ["TUF", "OCI", "KeyStore", "TrustClient", "RegistryClient", logging]
+            dependencies: [
+                "TUF", "OCI", "KeyStore", "NotaryAPI", "TrustClient", "RegistryClient", logging, nioSSL,
+            ]
         ),
 
         // Level 5: the command.
@@ -91,12 +95,17 @@ let package = Package(
             name: "hallmark",
             dependencies: [
                 "TUF", "OCI", "Database", "KeyStore", "NotaryAPI", "HTTPService", "TrustClient", "RegistryClient",
-                "TrustSigner", "TrustServer", "Registry", "ContentTrust", logging, serviceLifecycle,
+                "TrustSigner", "TrustServer", "Registry", "ContentTrust", logging, nioCore, serviceLifecycle,
+                unixSignals,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
 
-        .testTarget(name: "TUFTests", dependencies: ["TUF", crypto, cryptoExtras, x509, asn1]),
+        .testTarget(
+            name: "TUFTests",
+            dependencies: ["TUF", crypto, cryptoExtras, x509, asn1],
+            exclude: ["Vectors"]
+        ),
         .testTarget(name: "OCITests", dependencies: ["OCI", crypto]),
         .testTarget(name: "DatabaseTests", dependencies: ["Database"]),
         .testTarget(name: "KeyStoreTests", dependencies: ["KeyStore", "TUF", crypto]),
@@ -118,7 +127,10 @@ let package = Package(
                 nioHTTP1,
             ]
         ),
-        .testTarget(name: "TrustSignerTests", dependencies: ["TrustSigner", "TUF", "KeyStore", "NotaryAPI", "Database", crypto]),
+        .testTarget(
+            name: "TrustSignerTests",
+            dependencies: ["TrustSigner", "TUF", "KeyStore", "NotaryAPI", "Database", crypto]
+        ),
         .testTarget(
             name: "TrustServerTests",
             dependencies: [
@@ -130,12 +142,13 @@ let package = Package(
         .testTarget(
             name: "RegistryTests",
             dependencies: [
-                "Registry", "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix, httpClient,
+                "Registry", "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix, nioHTTP1,
+                httpClient,
             ]
         ),
         .testTarget(
             name: "ContentTrustTests",
-            dependencies: ["ContentTrust", "TUF", "OCI", "KeyStore", "TrustClient", "RegistryClient"]
+            dependencies: ["ContentTrust", "TUF", "OCI", "KeyStore", "NotaryAPI", "TrustClient", "RegistryClient"]
         ),
     ]
 )

@@ -40,11 +40,20 @@ def content(writer, number, kind, length):
 
 def image(writer, number):
     layer, config = content(writer, number, "layer", 40_000), json.dumps({"writer": writer, "number": number}).encode()
-    manifest = json.dumps({
-        "schemaVersion": 2, "mediaType": MANIFEST,
-        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": sha256(config), "size": len(config)},
-        "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": sha256(layer), "size": len(layer)}],
-    }).encode()
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json",
+                "digest": sha256(config),
+                "size": len(config),
+            },
+            "layers": [
+                {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": sha256(layer), "size": len(layer)}
+            ],
+        }
+    ).encode()
     return layer, config, manifest
 
 
@@ -78,20 +87,27 @@ class Pusher(threading.Thread):
             self.insist(status, 202, body)
             location = headers["Location"].replace(f"http://{self.address}", "")
             half = len(blob) // 2
-            status, headers, body = request(self.address, "PATCH", location, blob[:half],
-                                            {"Content-Type": "application/octet-stream"})
+            status, headers, body = request(
+                self.address, "PATCH", location, blob[:half], {"Content-Type": "application/octet-stream"}
+            )
             self.insist(status, 202, body)
             location = headers["Location"].replace(f"http://{self.address}", "")
             separator = "&" if "?" in location else "?"
-            status, _, body = request(self.address, "PUT", f"{location}{separator}digest={sha256(blob)}", blob[half:],
-                                      {"Content-Type": "application/octet-stream"})
+            status, _, body = request(
+                self.address,
+                "PUT",
+                f"{location}{separator}digest={sha256(blob)}",
+                blob[half:],
+                {"Content-Type": "application/octet-stream"},
+            )
             self.insist(status, 201, body)
             self.record(("layer", "config")[index], number)
         for tag in (f"n{number}", "latest"):
             if tag == "latest":
                 self.record("tries", number)
-            status, _, body = request(self.address, "PUT", f"/v2/{self.repository}/manifests/{tag}", manifest,
-                                      {"Content-Type": MANIFEST})
+            status, _, body = request(
+                self.address, "PUT", f"/v2/{self.repository}/manifests/{tag}", manifest, {"Content-Type": MANIFEST}
+            )
             self.insist(status, 201, body)
             self.record("tag" if tag != "latest" else "latest", number)
 

@@ -67,7 +67,7 @@ fail() {
         for log in "$SCRATCH"/logs/*; do
             [[ -s $log && ${log##*/} != engine-* || $COMMAND == *"docker "* ]] || continue
             echo "  --- the end of ${log##*/}"
-            tail -n 12 "$log" | cut -c 1-240 | sed 's/^/  | /'
+            tail -n 12 "$log" | cut -c 1-160 | sed 's/^/  | /'
         done
     } >&2
     exit 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes an OCI image layout: make_layout.py DIRECTORY TEXT [--layers N] [--layer-bytes N] [--platforms A,B] """
+"""Writes an OCI image layout: make_layout.py DIRECTORY TEXT [--layers N] [--layer-bytes N] [--platforms A,B]"""
 
 import argparse
 import gzip
@@ -71,15 +71,19 @@ def main():
     options = parser.parse_args()
 
     layout = Layout(options.directory)
-    images = [layout.image(options.text, options.layers, options.layer_bytes, architecture)
-              for architecture in options.platforms.split(",")]
+    images = [
+        layout.image(options.text, options.layers, options.layer_bytes, architecture)
+        for architecture in options.platforms.split(",")
+    ]
     if len(images) == 1:
         top = {key: value for key, value in images[0].items() if key != "platform"}
     else:
         top = layout.add_json(INDEX, {"schemaVersion": 2, "mediaType": INDEX, "manifests": images})
     top["annotations"] = {"org.opencontainers.image.ref.name": options.tag}
-    for name, value in (("oci-layout", {"imageLayoutVersion": "1.0.0"}),
-                        ("index.json", {"schemaVersion": 2, "mediaType": INDEX, "manifests": [top]})):
+    for name, value in (
+        ("oci-layout", {"imageLayoutVersion": "1.0.0"}),
+        ("index.json", {"schemaVersion": 2, "mediaType": INDEX, "manifests": [top]}),
+    ):
         with open(os.path.join(options.directory, name), "w", encoding="utf-8") as file:
             json.dump(value, file)
 

@@ -80,17 +80,18 @@ def read_reply(connection, method="GET"):
     return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
 
 
-REFUSED = "refused"          # 4xx, or 501/505 for methods and versions that the server does not know
+REFUSED = "refused"  # 4xx, or 501/505 for methods and versions that the server does not know
 REFUSED_OR_CLOSED = "refused or closed"
 REFUSED_OR_MOVED = "refused or redirected to the cleaned path"
-ANSWERED = "answered"        # anything but 5xx
+ANSWERED = "answered"  # anything but 5xx
 
 
 def matches(reply, expected):
     status = reply.status
     if expected in (REFUSED, REFUSED_OR_CLOSED):
         return (status is None and expected == REFUSED_OR_CLOSED) or (
-            status is not None and (400 <= status < 500 or status in (501, 505)))
+            status is not None and (400 <= status < 500 or status in (501, 505))
+        )
     if expected == REFUSED_OR_MOVED:
         return status in (301, 307, 308) or (status is not None and 400 <= status < 500)
     if expected == ANSWERED:
@@ -117,7 +118,9 @@ class Checks:
             self.failed(f"after {name}", error, essential=True)
 
     def failed(self, name, error, essential):
-        text = str(error) if isinstance(error, AssertionError) else "".join(traceback.format_exception_only(error)).strip()
+        text = (
+            str(error) if isinstance(error, AssertionError) else "".join(traceback.format_exception_only(error)).strip()
+        )
         if self.lenient and not essential:
             self.deviations += 1
             print(f"    deviates: {name}: {text}")
@@ -132,6 +135,7 @@ class Checks:
             reply = send()
             assert matches(reply, expected), f"expected {expected}, got {reply}"
             assert code is None or code in reply.codes(), f"expected the error {code}, got {reply}"
+
         self.check(name, action, essential)
 
     def finish(self):
@@ -163,11 +167,14 @@ def http_garbage(checks, server):
     checks.expect("a negative Content-Length", raw(get + "Content-Length: -1\r\n\r\n"), closed)
     checks.expect("a Content-Length that is no number", raw(get + "Content-Length: x\r\n\r\n"), closed)
     checks.expect("a Content-Length beyond 2^64", raw(get + "Content-Length: 99999999999999999999\r\n\r\n"), closed)
-    checks.expect("two Content-Lengths that differ",
-                  raw(get + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"), closed)
-    checks.expect("a chunk size beyond 2^64",
-                  raw(get + "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\nfffffffffffffffff0\r\na\r\n0\r\n\r\n"),
-                  [None, 200, 400, 413])
+    checks.expect(
+        "two Content-Lengths that differ", raw(get + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"), closed
+    )
+    checks.expect(
+        "a chunk size beyond 2^64",
+        raw(get + "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\nfffffffffffffffff0\r\na\r\n0\r\n\r\n"),
+        [None, 200, 400, 413],
+    )
     checks.expect("HTTP/9.9", raw(f"GET /v2/ HTTP/9.9\r\nHost: {server.address}\r\n\r\n"), closed)
     for method in ("TRACE", "CONNECT", "NOSUCHMETHOD", "get"):
         checks.expect(f"the method {method}", lambda method=method: server.request(method, "/v2/"), closed)
@@ -176,8 +183,12 @@ def http_garbage(checks, server):
         # A front that goes by Content-Length and a server that goes by chunks must not see different requests.
         body = "0\r\n\r\nGET /v2/smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
         with server.connect() as connection:
-            connection.sendall((f"POST /v2/ HTTP/1.1\r\nHost: {server.address}\r\nContent-Length: {len(body)}\r\n"
-                                f"Transfer-Encoding: chunked\r\n\r\n{body}").encode())
+            connection.sendall(
+                (
+                    f"POST /v2/ HTTP/1.1\r\nHost: {server.address}\r\nContent-Length: {len(body)}\r\n"
+                    f"Transfer-Encoding: chunked\r\n\r\n{body}"
+                ).encode()
+            )
             connection.settimeout(3)
             received = b""
             try:
@@ -186,6 +197,7 @@ def http_garbage(checks, server):
             except (socket.timeout, ConnectionError, ssl.SSLError):
                 pass
         assert received.count(b"HTTP/1.1 ") <= 1, f"the body was taken for a second request: {received[:300]!r}"
+
     checks.check("Content-Length together with chunks", smuggle)
 
     def slow_clients():
@@ -206,6 +218,7 @@ def http_garbage(checks, server):
         finally:
             for connection in connections:
                 connection.close()
+
     checks.check("sixty clients that send a byte now and then", slow_clients)
 
     def never_reading():
@@ -223,11 +236,18 @@ def http_garbage(checks, server):
         finally:
             for connection in connections:
                 connection.close()
+
     checks.check("ten clients that ask 500 times and never read", never_reading)
 
     if server.context:
+
         def broken_handshakes():
-            for data in (b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", os.urandom(2000), get.encode() + b"\r\n"):
+            for data in (
+                b"",
+                b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+                os.urandom(2000),
+                get.encode() + b"\r\n",
+            ):
                 with server.connect(tls=False) as connection:
                     try:
                         connection.sendall(data)
@@ -235,8 +255,10 @@ def http_garbage(checks, server):
                         connection.recv(1000)
                     except (socket.timeout, ConnectionError):
                         pass
+
         checks.check("TLS handshakes that break off", broken_handshakes)
     else:
+
         def tls_hello():
             # Clients fall back to plain HTTP only when a TLS hello is answered in HTTP.
             incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -247,7 +269,10 @@ def http_garbage(checks, server):
             with server.connect() as connection:
                 connection.sendall(outgoing.read())
                 start = connection.recv(12)
-            assert start == b"HTTP/1.1 400"[:len(start)] and len(start) >= 7, f"a TLS hello was answered with {start!r}"
+            assert (
+                start == b"HTTP/1.1 400"[: len(start)] and len(start) >= 7
+            ), f"a TLS hello was answered with {start!r}"
+
         checks.check("a TLS hello to the plain port is answered in HTTP", tls_hello)
 
 

@@ -32,7 +32,7 @@ everyone_reads docker-1 hallmark-1 docker-2 hallmark-2
 
 step "hallmark made no key of its own, and lists those that docker made"
 equal "$(ls "$(home alice)/.docker/trust/private" | wc -l)" 2 "number of private keys"
-succeeds hallmark_of alice key list
+succeeds as alice hallmark key list --trust-dir "$(home alice)/.docker/trust"
 for file in "$(home alice)"/.docker/trust/private/*.key; do says "$(basename "$file" .key)"; done
 says "root"
 says "targets"

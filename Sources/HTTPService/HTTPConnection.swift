@@ -58,6 +58,8 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     private var phaseStarted = NIODeadline.now()
     /// When the first byte of the next head came.
     private var headStarted: NIODeadline?
+    /// Bytes of the next request came before the current one was answered.
+    private var hasEarlyBytes = false
     private var droppedBytes = 0
     private var rate = HTTPRateWindow()
     private var unsent: (bytes: Int, since: NIODeadline)?
@@ -174,6 +176,7 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
             if self.headStarted == nil { self.headStarted = .now() }
             return true
         case .responding:
+            if self.requestEnded { self.hasEarlyBytes = true }
             return true
         }
     }
@@ -285,8 +288,11 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     private var wantsToRead: Bool {
         switch self.phase {
         case .idle: self.canAdvance && !self.inputIsBroken
+        case .responding where self.requestEnded:
+            // Looking for one more event costs less than telling the kernel twice, and shows when the peer leaves.
+            self.pipelined.isEmpty && !self.inputIsBroken
         case .responding:
-            !self.requestEnded && (self.body?.bufferedBytes ?? 0) < self.configuration.bodyHighWaterMark
+            (self.body?.bufferedBytes ?? 0) < self.configuration.bodyHighWaterMark
         case .draining, .lingering: true
         case .closed: false
         }
@@ -318,6 +324,10 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     func becomeIdle() {
         self.exchange = nil
         self.enter(.idle)
+        if self.hasEarlyBytes {
+            self.hasEarlyBytes = false
+            self.headStarted = self.phaseStarted
+        }
         if self.lane.isShuttingDown || self.inputIsBroken {
             self.context?.close(promise: nil)
             return
@@ -444,9 +454,10 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
         return true
     }
 
-    /// The server stops: closes at once between two requests, after the reply otherwise.
+    /// The server stops: closes at once between two requests, one whose head has not come to its end included, after
+    /// the reply otherwise.
     func shutDown() {
-        if self.phase == .idle, self.pipelined.isEmpty, !self.hasSeenBytes || self.headStarted == nil { self.abort() }
+        if self.phase == .idle, self.pipelined.isEmpty { self.abort() }
     }
 
     func abort() {

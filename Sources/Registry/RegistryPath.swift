@@ -29,7 +29,7 @@ package enum RegistryPath: Sendable, Hashable {
 
     /// Parses the path of a request target, percent-encoded as it was sent.
     ///
-    /// Each segment is decoded by itself: an escaped slash never makes a new segment, it makes the name invalid.
+    /// Each segment is decoded by itself: an escaped slash never makes a new segment.
     /// - Throws: ``RegistryError``: `nameInvalid`, `digestInvalid`, `tagInvalid` or `blobUploadUnknown` for a bad part
     ///   of a known route, `unsupported` with status 404 for anything else.
     package init(_ path: String) throws {
@@ -39,9 +39,12 @@ package enum RegistryPath: Sendable, Hashable {
         let encoded = path.split(separator: "/", omittingEmptySubsequences: false)
         guard encoded.count >= 2, encoded[0].isEmpty, encoded[1] == "v2" else { throw Self.unknownRoute }
         var segments: [String] = []
-        for segment in encoded.dropFirst(2) {
+        for (position, segment) in encoded.enumerated().dropFirst(2) {
             guard let decoded = PercentEncoding.decode(segment) else {
                 throw RegistryError(.nameInvalid, "the path has a broken percent escape")
+            }
+            guard !decoded.utf8.contains(UInt8(ascii: "/")) || position == encoded.count - 1 else {
+                throw RegistryError(.nameInvalid, "an escaped slash cannot be part of a name")
             }
             segments.append(decoded)
         }

@@ -30,14 +30,13 @@ final class SeenBlobs: Sendable {
         }
     }
 
-    /// Writes what is remembered. What cannot be written is remembered on.
+    /// Writes what is remembered now. What cannot be written is remembered on.
     func flush() async throws {
-        while true {
-            let batch: [Digest: Int64] = self.pending.withLock { pending in
-                Dictionary(uniqueKeysWithValues: pending.prefix(Self.batch).map { ($0.key, $0.value) })
-            }
-            guard !batch.isEmpty else { return }
-            try await self.store.noteSeen(batch)
+        var rest = self.pending.withLock { Array($0) }[...]
+        while !rest.isEmpty {
+            let batch = rest.prefix(Self.batch)
+            rest = rest.dropFirst(Self.batch)
+            try await self.store.noteSeen(Dictionary(uniqueKeysWithValues: batch.map { ($0.key, $0.value) }))
             self.pending.withLock { pending in
                 for (digest, time) in batch where pending[digest] == time { pending[digest] = nil }
             }

@@ -105,7 +105,16 @@ final class UploadService: Sendable {
             throw error
         }
         kept = receiver.checkpoint
-        if receiver.progress.offset - upload.initialSize >= Self.worthSync { try await upload.sync() }
+        if receiver.progress.offset - upload.initialSize >= Self.worthSync {
+            do {
+                try await upload.sync()
+            } catch {
+                // As in place(_:size:as:): what the system has of these bytes can no longer be known.
+                kept = nil
+                await self.forget(key)
+                throw error
+            }
+        }
         return receiver.progress.offset
     }
 

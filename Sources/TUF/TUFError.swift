@@ -45,13 +45,26 @@ public struct TUFError: Error, Sendable, Hashable, CustomStringConvertible {
     public init(_ code: Code, role: RoleName? = nil, _ message: String) {
         self.code = code
         self.role = role
-        self.message = message
+        self.message = Self.printable(message)
     }
+
+    /// Messages quote what an attacker may have written: no control character of it reaches a terminal or a log.
+    private static func printable(_ text: String) -> String {
+        let scalars = text.unicodeScalars.prefix(Self.messageLimit).map { scalar -> Unicode.Scalar in
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned: "\u{FFFD}"
+            default: scalar
+            }
+        }
+        return String(String.UnicodeScalarView(scalars))
+    }
+
+    private static let messageLimit = 4096
 
     /// The message, after the role's name where there is one.
     public var description: String {
         guard let role = self.role else { return self.message }
-        return "\(role): \(self.message)"
+        return Self.printable("\(role): \(self.message)")
     }
 
     /// Equality of codes.

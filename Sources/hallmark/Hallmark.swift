@@ -1,8 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Foundation
 
+/// The command. Arguments in, text or JSON out, exit codes that mean something.
 @main
 struct Hallmark: AsyncParsableCommand {
-    func run() async throws {}
+    static let configuration = CommandConfiguration(
+        commandName: "hallmark",
+        abstract: "Content trust for container images and any other files.",
+        discussion: """
+            Whoever pulls name:tag gets exactly what its publisher signed, and the newest of it. Keys and cached \
+            metadata are those of docker and notary, in ~/.docker/trust.
+
+            Exit codes: 0 done; 1 other failure; 2 usage; 10 no trust data; 11 not signed; 12 signature or threshold not \
+            met; 13 expired or stale; 14 rollback, freeze or mix-and-match; 15 content does not match its digest; \
+            20 cannot reach the server; 21 not authorised.
+            """,
+        version: HallmarkVersion.current,
+        subcommands: [Serve.self, Push.self, Pull.self, Inspect.self, List.self, Key.self]
+    )
+
+    static func main() async {
+        do {
+            var command = try Self.parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            Failure(error).report()
+        }
+    }
+}
+
+/// What `hallmark --version` says.
+enum HallmarkVersion {
+    static let current = "0.1.0"
 }

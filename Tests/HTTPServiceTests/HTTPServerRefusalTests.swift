@@ -65,7 +65,7 @@ struct HTTPServerRefusalTests {
 
     @Test("A peer that does not finish its head is told 408")
     func slowHead() async throws {
-        try await withServer(Self.responder, .test { $0.headerTimeout = .milliseconds(40) }) { server in
+        try await withServer(Self.responder, .test { $0.headerTimeout = .seconds(1) }) { server in
             let client = try await RawClient.connect(to: server.address)
             try await client.send("GET / HTTP/1.1\r\n")
             #expect(await client.readToEnd().hasPrefix("HTTP/1.1 408 "))
@@ -77,8 +77,8 @@ struct HTTPServerRefusalTests {
         try await withServer(
             Self.responder,
             .test {
-                $0.idleTimeout = .milliseconds(40)
-                $0.headerTimeout = .milliseconds(40)
+                $0.idleTimeout = .seconds(1)
+                $0.headerTimeout = .seconds(1)
             }
         ) { server in
             let client = try await RawClient.connect(to: server.address)

@@ -150,8 +150,8 @@ struct PassphraseTests {
         let echo = command("echo \"$HALLMARK_KEY_PURPOSE $HALLMARK_KEY_ROLE $HALLMARK_KEY_ID\"; echo more")
         #expect(try await echo.passphrase(for: Self.unlock()) == Passphrase("unlock targets \(Self.id)"))
         for failing in [
-            command("exit 3"), command("true"), command("kill -9 $$"), command("sleep 1000", timeout: 0.05),
-            command("exec >&-; sleep 1000", timeout: 0.05), PassphraseCommand(["/nonexistent"], environment: [:]),
+            command("exit 3"), command("true"), command("kill -9 $$"), command("exec sleep 1000", timeout: 0.05),
+            command("exec sleep 1000 >&-", timeout: 0.05), PassphraseCommand(["/nonexistent"], environment: [:]),
         ] {
             #expect(await Self.code { _ = try await failing.passphrase(for: Self.unlock()) } == .passphraseUnavailable)
         }

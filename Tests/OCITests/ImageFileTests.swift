@@ -209,4 +209,46 @@ struct ImageFileTests {
         #expect(throws: OCIError.self) { try ImageDestination(path: self.directory.path + "/dir", format: .ociLayout) }
         #expect(throws: OCIError.self) { try ImageDestination(path: self.directory.path + "/dir", format: .ociArchive) }
     }
+
+    private static let hasSkopeo = (try? run("skopeo", "--version", in: "/")) != nil
+
+    @Test(
+        "skopeo reads what is written here, and what it writes is read here",
+        .enabled(if: Self.hasSkopeo, "needs skopeo: apt-get install skopeo"),
+        arguments: ImageSource.Format.allCases
+    )
+    func skopeo(format: ImageSource.Format) throws {
+        _ = try self.directory.file("image.tar", SampleImage.dockerArchive())
+        let original = try self.source("image.tar")
+        let docker = try original.image().descriptor
+        let destination = try ImageDestination(path: self.directory.path + "/out", format: format)
+        try copy(original, docker, to: destination)
+        // skopeo overlooks Docker's manifests in a layout's index.
+        let bytes = try String(decoding: original.manifestBytes(docker), as: UTF8.self)
+            .replacingOccurrences(of: MediaType.dockerManifest.rawValue, with: MediaType.imageManifest.rawValue)
+            .replacingOccurrences(of: MediaType.dockerConfig.rawValue, with: MediaType.imageConfig.rawValue)
+            .replacingOccurrences(of: MediaType.dockerLayerGzip.rawValue, with: MediaType.layerGzip.rawValue)
+        let descriptor = Descriptor(mediaType: .imageManifest, content: Array(bytes.utf8))
+        try destination.put(Array(bytes.utf8), descriptor)
+        try destination.commit([.init(descriptor: descriptor, names: [ImageReference("localhost:5000/app:1")])])
+        let transport =
+            switch format {
+            case .ociLayout: "oci"
+            case .ociArchive: "oci-archive"
+            case .dockerArchive: "docker-archive"
+            }
+        let name = format == .dockerArchive ? "" : ":1"
+        let written = "\(transport):\(self.directory.path)/out\(name)"
+        if format != .dockerArchive {
+            let raw = try run("skopeo", "inspect", "--raw", written, in: self.directory.path)
+            #expect(Digest(hashing: raw) == descriptor.digest)
+        }
+        let back = "\(transport):\(self.directory.path)/back" + (format == .dockerArchive ? ":app:1" : ":1")
+        try run("skopeo", "--insecure-policy", "copy", written, back, in: self.directory.path)
+        let read = try self.source("back")
+        #expect(read.format == format)
+        let manifest = try read.manifest(read.image(named: format == .dockerArchive ? "app:1" : "1").descriptor)
+        #expect(try read.configBytes(#require(manifest.config)) == SampleImage.config)
+        #expect(manifest.layers.count == 2)
+    }
 }

@@ -18,6 +18,12 @@ public struct ByteOrderedMap<Value> {
     /// A map of unsorted pairs.
     /// - Returns: nil when a key occurs twice.
     public init?(uniqueKeys pairs: [Element]) {
+        guard let (map, _) = Self.sorting(uniqueKeys: pairs) else { return nil }
+        self = map
+    }
+
+    /// A map of pairs, and whether they were in order already; nil when a key occurs twice.
+    static func sorting(uniqueKeys pairs: [Element]) -> (map: Self, wasSorted: Bool)? {
         var sorted = pairs
         var isSorted = true
         for index in sorted.indices.dropFirst() where !Self.precedes(sorted[index - 1].key, sorted[index].key) {
@@ -30,7 +36,9 @@ public struct ByteOrderedMap<Value> {
                 return nil
             }
         }
-        self.elements = sorted
+        var map = Self()
+        map.elements = sorted
+        return (map, isSorted)
     }
 
     /// The value under exactly these bytes.

@@ -51,32 +51,45 @@ public enum CanonicalJSON {
     }
 
     private static func write(_ text: String, style: Style, to bytes: inout [UInt8]) {
+        var text = text
         bytes.append(UInt8(ascii: "\""))
-        switch style {
-        case .signed:
-            for byte in text.utf8 {
-                if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { bytes.append(UInt8(ascii: "\\")) }
-                bytes.append(byte)
+        text.withUTF8 { text in
+            // Runs of bytes that stand for themselves are copied whole.
+            var copied = 0
+            for index in text.indices {
+                guard let escaped = self.escape(at: index, of: text, style: style) else { continue }
+                // Of a character of several bytes it is the last that is found.
+                bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[copied..<(index + 1 - escaped.replaced)]))
+                bytes.append(contentsOf: escaped.text.utf8)
+                copied = index + 1
             }
-        case .wire:
-            for scalar in text.unicodeScalars { self.writeForWire(scalar, to: &bytes) }
+            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: text[copied...]))
         }
         bytes.append(UInt8(ascii: "\""))
     }
 
-    private static func writeForWire(_ scalar: Unicode.Scalar, to bytes: inout [UInt8]) {
-        switch scalar {
-        case "\"": bytes.append(contentsOf: "\\\"".utf8)
-        case "\\": bytes.append(contentsOf: "\\\\".utf8)
-        case "\n": bytes.append(contentsOf: "\\n".utf8)
-        case "\r": bytes.append(contentsOf: "\\r".utf8)
-        case "\t": bytes.append(contentsOf: "\\t".utf8)
-        case "\0"..<" ", "<", ">", "&", "\u{2028}", "\u{2029}":
-            let digits = String(scalar.value, radix: 16)
-            bytes.append(contentsOf: "\\u".utf8)
-            bytes.append(contentsOf: String(repeating: "0", count: 4 - digits.utf8.count).utf8)
-            bytes.append(contentsOf: digits.utf8)
-        default: bytes.append(contentsOf: UTF8.encode(scalar).map { Array($0) } ?? [])
+    /// What to write in place of the bytes that end here; nil when they stand for themselves.
+    private static func escape(
+        at index: Int,
+        of text: UnsafeBufferPointer<UInt8>,
+        style: Style
+    ) -> (text: String, replaced: Int)? {
+        switch (text[index], style) {
+        case (UInt8(ascii: "\""), _): return ("\\\"", 1)
+        case (UInt8(ascii: "\\"), _): return ("\\\\", 1)
+        case (_, .signed): return nil
+        case (UInt8(ascii: "\n"), .wire): return ("\\n", 1)
+        case (UInt8(ascii: "\r"), .wire): return ("\\r", 1)
+        case (UInt8(ascii: "\t"), .wire): return ("\\t", 1)
+        case (let byte, .wire) where byte < 0x20: return ("\\u00" + Hexadecimal.encode(CollectionOfOne(byte)), 1)
+        case (UInt8(ascii: "<"), .wire): return ("\\u003c", 1)
+        case (UInt8(ascii: ">"), .wire): return ("\\u003e", 1)
+        case (UInt8(ascii: "&"), .wire): return ("\\u0026", 1)
+        // U+2028 and U+2029 are E2 80 A8 and E2 80 A9.
+        case (let byte, .wire) where byte == 0xA8 || byte == 0xA9:
+            guard index >= 2, text[index - 1] == 0x80, text[index - 2] == 0xE2 else { return nil }
+            return (byte == 0xA8 ? "\\u2028" : "\\u2029", 3)
+        default: return nil
         }
     }
 }

@@ -11,6 +11,9 @@ public struct JSONParser {
 
     private let bytes: [UInt8]
     private var position = 0
+    /// Whether all that was read since this was last set is in canonical form already.
+    private var isCanonical = true
+    private var signed: Envelope.Signed?
 
     private init(_ bytes: [UInt8]) {
         self.bytes = bytes
@@ -20,9 +23,32 @@ public struct JSONParser {
     /// - Throws: ``TUFError`` with code `malformed`, naming the offset in bytes.
     public static func parse(_ bytes: some Sequence<UInt8>) throws -> JSONValue {
         var parser = JSONParser(Array(bytes))
-        let value = try parser.value(depth: 0)
-        parser.skipWhiteSpace()
-        guard parser.position == parser.bytes.count else { throw parser.error("bytes after the end of the JSON value") }
+        return try parser.document()
+    }
+
+    /// The outer object of a metadata file.
+    struct Envelope {
+        /// Where the value of the member `signed` lies in the file, and whether it lies there in canonical form.
+        struct Signed {
+            let range: Range<Int>
+            let isCanonical: Bool
+        }
+
+        let value: JSONValue
+        let signed: Signed?
+    }
+
+    /// Parses a metadata file, and finds the bytes that are signed.
+    /// - Throws: as ``parse(_:)``.
+    static func parseEnvelope(_ bytes: [UInt8]) throws -> Envelope {
+        var parser = JSONParser(bytes)
+        return Envelope(value: try parser.document(), signed: parser.signed)
+    }
+
+    private mutating func document() throws -> JSONValue {
+        let value = try self.value(depth: 0)
+        self.skipWhiteSpace()
+        guard self.position == self.bytes.count else { throw self.error("bytes after the end of the JSON value") }
         return value
     }
 
@@ -37,11 +63,11 @@ public struct JSONParser {
     private mutating func skipWhiteSpace() {
         while let byte = self.current, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 {
             self.position += 1
+            self.isCanonical = false
         }
     }
 
     private mutating func value(depth: Int) throws -> JSONValue {
-        guard depth <= Self.maximumDepth else { throw self.error("JSON nested deeper than \(Self.maximumDepth)") }
         self.skipWhiteSpace()
         switch self.current {
         case UInt8(ascii: "{"): return try self.object(depth: depth)
@@ -63,7 +89,7 @@ public struct JSONParser {
     }
 
     private mutating func object(depth: Int) throws -> JSONValue {
-        self.position += 1
+        try self.enter(depth: depth)
         var members: [(key: String, value: JSONValue)] = []
         self.skipWhiteSpace()
         if self.current == UInt8(ascii: "}") {
@@ -77,17 +103,36 @@ public struct JSONParser {
             self.skipWhiteSpace()
             guard self.current == UInt8(ascii: ":") else { throw self.error("a colon must follow a member's name") }
             self.position += 1
-            members.append((name, try self.value(depth: depth + 1)))
+            if depth == 0, name.utf8.elementsEqual("signed".utf8) {
+                members.append((name, try self.signedValue()))
+            } else {
+                members.append((name, try self.value(depth: depth + 1)))
+            }
             if try self.isAtEnd(of: UInt8(ascii: "}")) { break }
         }
-        guard let map = ByteOrderedMap(uniqueKeys: members) else {
+        guard let (map, wasSorted) = ByteOrderedMap.sorting(uniqueKeys: members) else {
             throw self.error("an object has two members of one name")
         }
+        if !wasSorted { self.isCanonical = false }
         return .object(map)
     }
 
-    private mutating func array(depth: Int) throws -> JSONValue {
+    private mutating func signedValue() throws -> JSONValue {
+        self.skipWhiteSpace()
+        self.isCanonical = true
+        let start = self.position
+        let value = try self.value(depth: 1)
+        self.signed = Envelope.Signed(range: start..<self.position, isCanonical: self.isCanonical)
+        return value
+    }
+
+    private mutating func enter(depth: Int) throws {
+        guard depth < Self.maximumDepth else { throw self.error("JSON nested deeper than \(Self.maximumDepth)") }
         self.position += 1
+    }
+
+    private mutating func array(depth: Int) throws -> JSONValue {
+        try self.enter(depth: depth)
         var elements: [JSONValue] = []
         self.skipWhiteSpace()
         if self.current == UInt8(ascii: "]") {
@@ -146,6 +191,7 @@ extension JSONParser {
     private mutating func escape() throws -> String.UTF8View {
         guard let byte = self.current else { throw self.error("the JSON ends within a string") }
         self.position += 1
+        if byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") { self.isCanonical = false }
         switch byte {
         case UInt8(ascii: "\""): return "\"".utf8
         case UInt8(ascii: "\\"): return "\\".utf8
@@ -189,48 +235,72 @@ extension JSONParser {
         return unit
     }
 
-    /// Integers, and the decimal forms of integers that Go's encoder accepts (`1.0`, `1e2`).
+    /// Integers, and the decimal forms of integers that Go's encoder accepts (`1.0`, `1e2`), to the grammar of RFC 8259
+    /// section 6. All in integers: a double would round what is no integer, or too large, to one that is neither.
     private mutating func number() throws -> JSONValue {
         let start = self.position
-        while let byte = self.current, Self.isDigit(byte) || "+-.eE".utf8.contains(byte) {
-            self.position += 1
-            guard self.position - start <= 32 else { throw self.error("a number of more than 32 characters") }
+        let isNegative = self.skip(UInt8(ascii: "-"))
+        var digits: [UInt8] = []
+        try self.digits(into: &digits)
+        guard digits.count == 1 || digits.first != 0 else { throw self.error("a number that starts with 0") }
+        let isPlain = !(isNegative && digits == [0])
+        var exponent = 0
+        if self.skip(UInt8(ascii: ".")) {
+            let whole = digits.count
+            try self.digits(into: &digits)
+            exponent = whole - digits.count
         }
-        let token = self.bytes[start..<self.position]
-        guard Self.isNumber(token), let double = Double(String(decoding: token, as: UTF8.self)) else {
-            throw self.error("not a JSON number")
+        if self.skip(UInt8(ascii: "e")) || self.skip(UInt8(ascii: "E")) {
+            let isBelowOne = self.skip(UInt8(ascii: "-"))
+            if !isBelowOne { _ = self.skip(UInt8(ascii: "+")) }
+            var power: [UInt8] = []
+            try self.digits(into: &power)
+            // With at most 32 characters of number, a larger exponent cannot be made up for.
+            let magnitude = power.reduce(0) { min($0 * 10 + Int($1), 1000) }
+            exponent += isBelowOne ? -magnitude : magnitude
         }
-        // Beyond 2^53 a double cannot tell neighbours apart, so the digits that were signed are not certain.
-        guard abs(double) <= Double(JSONValue.integerLimit), let integer = Int64(exactly: double) else {
+        guard self.position - start <= Self.maximumNumberLength else {
+            throw self.error("a number of more than \(Self.maximumNumberLength) characters")
+        }
+        if !isPlain || self.position - start != digits.count + (isNegative ? 1 : 0) { self.isCanonical = false }
+        guard let magnitude = Self.integer(digits, exponent: exponent) else {
             throw self.error("a number that is not an integer within 2^53")
         }
-        if integer.magnitude == JSONValue.integerLimit.magnitude,
-            Int64(String(decoding: token, as: UTF8.self)) != integer
-        {
-            throw self.error("a number that is not an integer within 2^53")
-        }
-        return .integer(integer)
+        return .integer(isNegative ? -magnitude : magnitude)
     }
 
-    /// The grammar of RFC 8259 section 6.
-    private static func isNumber(_ token: ArraySlice<UInt8>) -> Bool {
-        var rest = token
-        if rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }
-        let whole = rest.prefix(while: Self.isDigit)
-        guard !whole.isEmpty, whole.count == 1 || whole.first != UInt8(ascii: "0") else { return false }
-        rest = rest.dropFirst(whole.count)
-        if rest.first == UInt8(ascii: ".") {
-            let fraction = rest.dropFirst().prefix(while: Self.isDigit)
-            guard !fraction.isEmpty else { return false }
-            rest = rest.dropFirst(1 + fraction.count)
+    private static let maximumNumberLength = 32
+
+    private mutating func skip(_ byte: UInt8) -> Bool {
+        guard self.current == byte else { return false }
+        self.position += 1
+        return true
+    }
+
+    private mutating func digits(into digits: inout [UInt8]) throws {
+        let count = digits.count
+        while let byte = self.current, Self.isDigit(byte) {
+            digits.append(byte - UInt8(ascii: "0"))
+            self.position += 1
+            guard digits.count <= Self.maximumNumberLength else {
+                throw self.error("a number of more than \(Self.maximumNumberLength) characters")
+            }
         }
-        if rest.first == UInt8(ascii: "e") || rest.first == UInt8(ascii: "E") {
-            rest = rest.dropFirst()
-            if rest.first == UInt8(ascii: "+") || rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }
-            let exponent = rest.prefix(while: Self.isDigit)
-            guard !exponent.isEmpty else { return false }
-            rest = rest.dropFirst(exponent.count)
+        guard digits.count > count else { throw self.error("not a JSON number") }
+    }
+
+    /// The value of digits times a power of ten; nil when that is not an integer, or beyond ±2^53.
+    private static func integer(_ digits: [UInt8], exponent: Int) -> Int64? {
+        let significant = digits.reversed().drop { $0 == 0 }.reversed()
+        guard !significant.isEmpty else { return 0 }
+        let zeros = exponent + digits.count - significant.count
+        guard zeros >= 0 else { return nil }
+        var value: Int64 = 0
+        for digit in significant.map(Int64.init) + repeatElement(0, count: min(zeros, 32)) {
+            value = value * 10 + digit
+            // Checked at each digit, so that the next product is far from overflow.
+            guard value <= JSONValue.integerLimit else { return nil }
         }
-        return rest.isEmpty
+        return value
     }
 }

@@ -9,6 +9,7 @@ public import X509
 struct CertificateBundle {
     /// More certificates than a bundle may have.
     private static let maximumCount = 16
+    private static let maximumBytes = 1 << 17
 
     let certificates: [Certificate]
     /// The first certificate: the one whose key verifies.
@@ -16,6 +17,9 @@ struct CertificateBundle {
 
     /// - Throws: ``TUFError`` with code `invalidKey` when the bytes are not one or more PEM certificates.
     init(pem: [UInt8]) throws {
+        guard pem.count <= Self.maximumBytes else {
+            throw TUFError(.invalidKey, "a certificate bundle of more than \(Self.maximumBytes) bytes")
+        }
         do {
             let documents = try PEMDocument.parseMultiple(pemString: String(decoding: pem, as: UTF8.self))
             guard documents.count <= Self.maximumCount else {
@@ -32,23 +36,27 @@ struct CertificateBundle {
     }
 
     /// The leaf of a bundle that may sign the root of a collection: the first certificate is not a CA's and all others
-    /// are, its common name is the collection's, it is in force, and its key and signature are strong.
+    /// are, its common name is the collection's, it is in force (unless no time is given), and its signature is strong.
     /// - Throws: ``TUFError`` with code `untrustedRoot` that says which of these fails.
-    func rootLeaf(for gun: String, at now: Date) throws -> Certificate {
+    func rootLeaf(for gun: String, at now: Date?) throws -> Certificate {
         func refuse(_ reason: String) -> TUFError { TUFError(.untrustedRoot, role: .root, reason) }
-        guard !Self.isAuthority(self.first), self.certificates.dropFirst().allSatisfy(Self.isAuthority) else {
+        guard Self.isAuthority(self.first) == false,
+            self.certificates.dropFirst().allSatisfy({ Self.isAuthority($0) == true })
+        else {
             throw refuse("a root key must be one certificate that is not a CA's, followed by those of its CAs alone")
         }
         let name = Self.commonName(of: self.first) ?? ""
         guard Self.commonName(name, covers: gun) else {
             throw refuse("the root certificate is for \(name.prefix(255)), not for \(gun)")
         }
-        guard self.first.notValidAfter >= now else {
-            throw refuse("the root certificate for \(gun) expired on \(self.first.notValidAfter)")
-        }
-        // A day of slack for clocks that disagree, as Notary gives.
-        guard self.first.notValidBefore <= now.addingTimeInterval(86400) else {
-            throw refuse("the root certificate for \(gun) is not valid before \(self.first.notValidBefore)")
+        if let now {
+            guard self.first.notValidAfter >= now else {
+                throw refuse("the root certificate for \(gun) expired on \(Expiry(self.first.notValidAfter))")
+            }
+            // A day of slack for clocks that disagree, as Notary gives.
+            guard self.first.notValidBefore <= now.addingTimeInterval(86400) else {
+                throw refuse("the root certificate for \(gun) is not valid before \(Expiry(self.first.notValidBefore))")
+            }
         }
         guard self.first.signatureAlgorithm != .sha1WithRSAEncryption else {
             throw refuse("the root certificate for \(gun) is signed with SHA-1")
@@ -56,17 +64,21 @@ struct CertificateBundle {
         return self.first
     }
 
-    private static func isAuthority(_ certificate: Certificate) -> Bool {
-        if case .isCertificateAuthority = try? certificate.extensions.basicConstraints { true } else { false }
+    /// Whether it is a CA's certificate; nil when it says so in a way that cannot be read.
+    private static func isAuthority(_ certificate: Certificate) -> Bool? {
+        do {
+            if case .isCertificateAuthority = try certificate.extensions.basicConstraints { return true }
+            return false
+        } catch {
+            return nil
+        }
     }
 
+    /// The common name; nil when there is none, or more than one: peers differ in which they take.
     private static func commonName(of certificate: Certificate) -> String? {
-        for relativeName in certificate.subject {
-            for attribute in relativeName where attribute.type == .RDNAttributeType.commonName {
-                return String(attribute.value)
-            }
-        }
-        return nil
+        let names = certificate.subject.joined().filter { $0.type == .RDNAttributeType.commonName }
+        guard names.count == 1 else { return nil }
+        return names.first.flatMap { String($0.value) }
     }
 
     /// Exact, or a prefix when the name ends in stars.

@@ -13,6 +13,11 @@ public struct KeyID: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// The whole identifier.
     public var description: String { self.text }
 
-    /// Order of text.
-    public static func < (left: KeyID, right: KeyID) -> Bool { left.text < right.text }
+    /// Equality of bytes.
+    public static func == (left: KeyID, right: KeyID) -> Bool { left.text.utf8.elementsEqual(right.text.utf8) }
+
+    /// Order of bytes.
+    public static func < (left: KeyID, right: KeyID) -> Bool {
+        left.text.utf8.lexicographicallyPrecedes(right.text.utf8)
+    }
 }

@@ -28,6 +28,9 @@ public struct KeyType: Sendable, Hashable, CustomStringConvertible {
 
     /// The name.
     public var description: String { self.name }
+
+    /// Equality of bytes.
+    public static func == (left: KeyType, right: KeyType) -> Bool { left.name.utf8.elementsEqual(right.name.utf8) }
 }
 
 /// A public key as metadata carries it.
@@ -73,6 +76,6 @@ public struct PublicKey: Sendable, Hashable {
     /// Whether the signature is this key's over the message. False as well for a key that cannot be decoded.
     public func isValid(_ signature: Signature, for message: [UInt8]) -> Bool {
         guard let key = try? VerificationKey(self) else { return false }
-        return key.isValid(signature, for: message)
+        return key.isValid(signature, for: SignedMessage(message[...]))
     }
 }

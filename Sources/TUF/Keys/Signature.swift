@@ -7,7 +7,9 @@ public struct SignatureMethod: Sendable, Hashable, CustomStringConvertible {
 
     /// Takes a name as it is written.
     public init(_ name: String) {
-        self.name = name.lowercased()
+        // ASCII only: a Kelvin sign is no k here.
+        let isUpper = { (byte: UInt8) in (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) }
+        self.name = String(decoding: name.utf8.map { isUpper($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
     }
 
     /// ECDSA over SHA-256.
@@ -21,6 +23,11 @@ public struct SignatureMethod: Sendable, Hashable, CustomStringConvertible {
 
     /// The name.
     public var description: String { self.name }
+
+    /// Equality of bytes.
+    public static func == (left: SignatureMethod, right: SignatureMethod) -> Bool {
+        left.name.utf8.elementsEqual(right.name.utf8)
+    }
 }
 
 /// One signature over the canonical form of a role's metadata.

@@ -5,6 +5,17 @@ import CryptoExtras
 import SwiftASN1
 import X509
 
+/// The bytes that are signed, hashed once however many signatures are checked on them.
+struct SignedMessage {
+    let bytes: ArraySlice<UInt8>
+    let digest: SHA256Digest
+
+    init(_ bytes: ArraySlice<UInt8>) {
+        self.bytes = bytes
+        self.digest = SHA256.hash(data: bytes)
+    }
+}
+
 /// A public key that has been decoded and found strong enough to verify with.
 struct VerificationKey {
     private enum Key {
@@ -88,30 +99,30 @@ struct VerificationKey {
     }
 
     /// Whether the signature's bytes are this key's over the message, by a method that fits the key.
-    func isValid(_ signature: Signature, for message: [UInt8]) -> Bool {
+    func isValid(_ signature: Signature, for message: SignedMessage) -> Bool {
         switch (self.key, signature.method) {
         case (.p256(let key), .ecdsa):
             guard let value = try? P256.Signing.ECDSASignature(rawRepresentation: signature.bytes) else { return false }
-            return key.isValidSignature(value, for: SHA256.hash(data: message))
+            return key.isValidSignature(value, for: message.digest)
         case (.p384(let key), .ecdsa):
             guard let value = try? P384.Signing.ECDSASignature(rawRepresentation: signature.bytes) else { return false }
-            return key.isValidSignature(value, for: SHA256.hash(data: message))
+            return key.isValidSignature(value, for: message.digest)
         case (.p521(let key), .ecdsa):
             guard let value = try? P521.Signing.ECDSASignature(rawRepresentation: signature.bytes) else { return false }
-            return key.isValidSignature(value, for: SHA256.hash(data: message))
+            return key.isValidSignature(value, for: message.digest)
         case (.rsa(let key), .rsaPSS):
             return key.isValidSignature(
                 _RSA.Signing.RSASignature(rawRepresentation: signature.bytes),
-                for: SHA256.hash(data: message),
+                for: message.digest,
                 padding: .PSS
             )
         case (.rsa(let key), .rsaPKCS1v15):
             return key.isValidSignature(
                 _RSA.Signing.RSASignature(rawRepresentation: signature.bytes),
-                for: SHA256.hash(data: message),
+                for: message.digest,
                 padding: .insecurePKCS1v1_5
             )
-        case (.ed25519(let key), .eddsa): return key.isValidSignature(signature.bytes, for: message)
+        case (.ed25519(let key), .eddsa): return key.isValidSignature(signature.bytes, for: message.bytes)
         default: return false
         }
     }

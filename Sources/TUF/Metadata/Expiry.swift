@@ -41,6 +41,22 @@ public struct Expiry: Sendable, Hashable, Comparable, CustomStringConvertible {
             + "\(digits(second / 3600, 2)):\(digits(second / 60 % 60, 2)):\(digits(second % 60, 2))Z"
     }
 
+    /// A time to compare expiries with, to the precision that `Date` has: cutting off the fraction of a second would let
+    /// what expired within it pass.
+    static func moment(_ date: Date) -> Expiry {
+        let seconds = date.timeIntervalSince1970
+        // No time at all is later than every expiry.
+        let whole = Expiry(seconds.isNaN ? .distantFuture : date)
+        let fraction = (seconds - Double(whole.seconds)) * 1e9
+        return Expiry(whole, nanoseconds: fraction > 0 && fraction < 1e9 ? Int64(fraction) : 0)
+    }
+
+    private init(_ whole: Expiry, nanoseconds: Int64) {
+        self.text = whole.text
+        self.seconds = whole.seconds
+        self.nanoseconds = nanoseconds
+    }
+
     /// The moment as a date, to the precision that `Date` has.
     public var date: Date {
         Date(timeIntervalSince1970: Double(self.seconds) + Double(self.nanoseconds) / 1e9)

@@ -70,7 +70,7 @@ extension RoleName {
 
     /// The role above a Notary delegation: its name up to the last slash. Nil for a top-level role.
     public var notaryParent: RoleName? {
-        guard self.isDelegation, let slash = self.text.lastIndex(of: "/") else { return nil }
+        guard self.isDelegation, let slash = self.text.utf8.lastIndex(of: UInt8(ascii: "/")) else { return nil }
         return RoleName(String(self.text[..<slash]))
     }
 

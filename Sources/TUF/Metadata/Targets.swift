@@ -98,8 +98,15 @@ public struct DelegatedRole: Sendable, Hashable {
     /// This role with only those of its paths that its delegator may hold itself; all of them under `targets`.
     public func restricted(to delegator: DelegatedRole?) -> DelegatedRole {
         guard let delegator else { return self }
+        let prefixes = PathPrefixes(delegator.paths)
         var copy = self
-        copy.paths = self.paths.filter { delegator.covers($0) }
+        copy.paths = self.paths.filter { prefixes.cover($0) }
         return copy
+    }
+
+    /// Equality of bytes, in names and paths.
+    public static func == (left: DelegatedRole, right: DelegatedRole) -> Bool {
+        left.name == right.name && left.definition == right.definition
+            && left.paths.elementsEqual(right.paths) { $0.utf8.elementsEqual($1.utf8) }
     }
 }

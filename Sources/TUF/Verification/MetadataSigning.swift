@@ -12,6 +12,18 @@ extension Payload {
     public func signed(by keys: [any SigningKey], format: WireFormat) async throws -> Verified<Self> {
         let value = self.json(format: format)
         let message = CanonicalJSON.encode(value)
+        let signatures = try await Self.signatures(of: keys, on: message)
+        return Verified(
+            bytes: Self.file(CanonicalJSON.encodeForWire(value)[...], signatures),
+            payload: self,
+            signers: signatures.map(\.keyID),
+            signatures: signatures,
+            digest: SignedMessage(message[...]).digest
+        )
+    }
+
+    fileprivate static func signatures(of keys: [any SigningKey], on message: [UInt8]) async throws -> [Signature] {
+        guard !keys.isEmpty else { throw TUFError(.thresholdNotMet, "no key to sign with") }
         var signatures: [Signature] = []
         for key in keys {
             var signature = try await key.sign(message)
@@ -21,18 +33,13 @@ extension Payload {
             }
             signatures.append(signature)
         }
-        return Verified(
-            bytes: Self.file(value, signatures),
-            payload: self,
-            signers: signatures.map(\.keyID),
-            signatures: signatures
-        )
+        return signatures
     }
 
-    private static func file(_ signed: JSONValue, _ signatures: [Signature]) -> [UInt8] {
+    fileprivate static func file(_ signed: ArraySlice<UInt8>, _ signatures: [Signature]) -> [UInt8] {
         // The order of the envelope's members is Go's struct order, not the canonical one.
         var bytes = Array("{\"signed\":".utf8)
-        bytes += CanonicalJSON.encodeForWire(signed)
+        bytes += signed
         bytes += Array(",\"signatures\":".utf8)
         bytes += CanonicalJSON.encodeForWire(
             .array(
@@ -50,22 +57,19 @@ extension Payload {
 }
 
 extension Verified {
-    /// The same file with more signatures on it, for another key that is to sign what others already have.
+    /// The same file with more signatures on it, for another key that is to sign what others already have. What is signed
+    /// stays as it is, byte for byte: written anew, by us, it might be no longer what the others signed.
     /// - Throws: as ``Payload/signed(by:format:)``.
     public func adding(signaturesOf keys: [any SigningKey], format: WireFormat) async throws -> Verified<Content> {
-        let more = try await self.payload.signed(by: keys, format: format)
-        let kept = self.signatures.filter { signature in !more.signatures.contains { $0.keyID == signature.keyID } }
-        return Content.verified(self.payload, signatures: kept + more.signatures, format: format)
-    }
-}
-
-extension Payload {
-    fileprivate static func verified(_ payload: Self, signatures: [Signature], format: WireFormat) -> Verified<Self> {
-        Verified(
-            bytes: Self.file(payload.json(format: format), signatures),
-            payload: payload,
-            signers: signatures.map(\.keyID),
-            signatures: signatures
+        let original = try UnverifiedMetadata(self.bytes, format: format)
+        let more = try await Content.signatures(of: keys, on: Array(original.message.bytes))
+        let kept = self.signatures.filter { signature in !more.contains { $0.keyID == signature.keyID } }
+        return Verified(
+            bytes: Content.file(self.bytes[original.signedRange], kept + more),
+            payload: self.payload,
+            signers: self.signers.filter { id in !more.contains { $0.keyID == id } } + more.map(\.keyID),
+            signatures: kept + more,
+            digest: self.digest
         )
     }
 }

@@ -39,10 +39,11 @@ public struct RootTrust: Sendable {
         at now: Date
     ) throws -> Verified<Root> {
         let root: Root = try candidate.payload()
-        var keys = try self.certifiedKeys(of: root, at: now)
+        var own = try self.certified(root, at: now)
         if let trusted {
             do {
-                try trusted.keys(of: .root).verify(candidate)
+                // Their certificates may have expired since: that ends no succession.
+                try self.certified(trusted, at: nil).verify(candidate)
             } catch {
                 throw TUFError(
                     .rootRotation,
@@ -55,15 +56,9 @@ public struct RootTrust: Sendable {
                 throw TUFError(.rollback, role: .root, "version \(root.version) is older than \(trusted.version)")
             }
         } else {
-            keys = try self.anchored(keys)
+            own = RoleKeys(role: .root, keys: try self.anchored(own.keys), threshold: own.threshold)
         }
-        let own = RoleKeys(role: .root, keys: keys, threshold: try root.keys(of: .root).threshold)
-        return Verified(
-            bytes: candidate.bytes,
-            payload: root,
-            signers: try own.verify(candidate),
-            signatures: candidate.signatures
-        )
+        return Verified(candidate, payload: root, signers: try own.verify(candidate))
     }
 
     /// Takes a root that this client has verified and stored before: it must still vouch for itself and belong to this
@@ -71,20 +66,15 @@ public struct RootTrust: Sendable {
     /// - Throws: ``TUFError`` with code `thresholdNotMet`, `untrustedRoot`, `malformed` or `invalid`.
     public func verifyStored(_ stored: UnverifiedMetadata) throws -> Verified<Root> {
         let root: Root = try stored.payload()
-        let keys = try root.keys(of: .root)
-        return Verified(
-            bytes: stored.bytes,
-            payload: root,
-            signers: try keys.verify(stored),
-            signatures: stored.signatures
-        )
+        return Verified(stored, payload: root, signers: try self.certified(root, at: nil).verify(stored))
     }
 
-    /// The root keys whose certificates are fit to sign this collection's root now.
-    private func certifiedKeys(of root: Root, at now: Date) throws -> [PublicKey] {
+    /// The root keys whose certificates are fit to sign this collection's root, at a time or at whatever time.
+    private func certified(_ root: Root, at now: Date?) throws -> RoleKeys {
+        let keys = try root.keys(of: .root)
         var refusal = TUFError(.untrustedRoot, role: .root, "lists no root key")
         var fit: [PublicKey] = []
-        for key in try root.keys(of: .root).keys {
+        for key in keys.keys {
             do {
                 guard key.type.isCertificate else {
                     throw TUFError(.untrustedRoot, role: .root, "key \(key.id) is not an X.509 certificate")
@@ -96,7 +86,7 @@ public struct RootTrust: Sendable {
             }
         }
         guard !fit.isEmpty else { throw refusal }
-        return fit
+        return RoleKeys(role: .root, keys: fit, threshold: keys.threshold)
     }
 
     private func anchored(_ keys: [PublicKey]) throws -> [PublicKey] {

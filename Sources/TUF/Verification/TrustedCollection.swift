@@ -26,6 +26,11 @@ public struct TrustedCollection: Sendable {
     /// The trusted targets roles.
     public private(set) var targets: [RoleName: Verified<Targets>] = [:]
 
+    /// The roles whose keys have changed since the remembered root. What is stored of them, and for the snapshot that of all
+    /// targets roles too, no longer binds: their owner should delete it.
+    public private(set) var rotatedRoles: Set<RoleName> = []
+
+    // The highest of each role that was trusted before, in earlier updates or in this one.
     private var oldTimestamp: Verified<Timestamp>?
     private var oldSnapshot: Verified<Snapshot>?
     private var oldTargets: [RoleName: Verified<Targets>] = [:]
@@ -36,7 +41,7 @@ public struct TrustedCollection: Sendable {
         self.trust = trust
         self.format = format
         self.now = now
-        self.expiryNow = Expiry(now)
+        self.expiryNow = .moment(now)
     }
 }
 
@@ -62,10 +67,8 @@ extension TrustedCollection {
         let candidate = try UnverifiedMetadata(bytes, format: self.format)
         let new = try self.trust.verify(candidate, after: self.root?.payload, at: self.now)
         if let old = self.root {
-            if old.payload.version == new.payload.version, old.bytes != new.bytes, old.payload != new.payload {
-                throw TUFError(.rollback, role: .root, "version \(new.payload.version) was trusted with other content")
-            }
-            try self.forgetRotated(old.payload, new.payload)
+            try self.requireNotOlder(new, than: old, .root)
+            self.forget(try Self.rotated(old.payload, new.payload))
         }
         self.root = new
         self.timestamp = nil
@@ -79,16 +82,24 @@ extension TrustedCollection {
         try self.requireRoot().requireCurrent(at: self.expiryNow, role: .root)
     }
 
-    private mutating func forgetRotated(_ old: Root, _ new: Root) throws {
-        func changed(_ role: RoleName) throws -> Bool {
-            Set(try old.keys(of: role).keys) != Set(try new.keys(of: role).keys)
+    private static func rotated(_ old: Root, _ new: Root) throws -> Set<RoleName> {
+        try Set(RoleName.topLevel.filter { Set(try old.keys(of: $0).keys) != Set(try new.keys(of: $0).keys) })
+    }
+
+    private mutating func forget(_ roles: Set<RoleName>) {
+        self.rotatedRoles.formUnion(roles)
+        if self.isForgotten(.timestamp) { self.oldTimestamp = nil }
+        if self.isForgotten(.snapshot) { self.oldSnapshot = nil }
+        self.oldTargets = self.oldTargets.filter { !self.isForgotten($0.key) }
+    }
+
+    /// Whether what was trusted of a role before no longer binds.
+    private func isForgotten(_ role: RoleName) -> Bool {
+        // The keys of timestamp and snapshot vouch for each other's versions, and the snapshot's for those of all targets.
+        if role == .timestamp || role == .snapshot {
+            return !self.rotatedRoles.isDisjoint(with: [.timestamp, .snapshot])
         }
-        let timestampChanged = try changed(.timestamp)
-        let snapshotChanged = try changed(.snapshot)
-        if timestampChanged || snapshotChanged { self.oldTimestamp = nil }
-        if snapshotChanged || timestampChanged { self.oldSnapshot = nil }
-        if snapshotChanged { self.oldTargets = [:] }
-        if try changed(.targets) { self.oldTargets[.targets] = nil }
+        return self.rotatedRoles.contains(.snapshot) || self.rotatedRoles.contains(role)
     }
 
     private func requireRoot() throws -> Verified<Root> {
@@ -103,14 +114,31 @@ extension TrustedCollection {
 
 extension TrustedCollection {
     /// Takes a timestamp of an earlier update as the lowest that will do. One that the present root's keys did not sign
-    /// is ignored, as after a rotation.
+    /// is ignored, and so is any after a rotation of its keys.
     public mutating func rememberTimestamp(_ bytes: [UInt8]) {
-        self.oldTimestamp = try? self.verified(bytes, .timestamp, limit: WireFormat.timestampLimit)
+        guard !self.isForgotten(.timestamp) else { return }
+        self.oldTimestamp = Self.newer(
+            try? self.verified(bytes, .timestamp, limit: WireFormat.timestampLimit),
+            self.oldTimestamp
+        )
     }
 
     /// Takes a snapshot of an earlier update as the lowest that will do.
     public mutating func rememberSnapshot(_ bytes: [UInt8]) {
-        self.oldSnapshot = try? self.verified(bytes, .snapshot, limit: WireFormat.metadataLimit)
+        guard !self.isForgotten(.snapshot) else { return }
+        self.oldSnapshot = Self.newer(
+            try? self.verified(bytes, .snapshot, limit: WireFormat.metadataLimit),
+            self.oldSnapshot
+        )
+    }
+
+    private static func newer<Content>(
+        _ candidate: Verified<Content>?,
+        _ known: Verified<Content>?
+    ) -> Verified<Content>? {
+        guard let candidate else { return known }
+        guard let known, known.payload.version >= candidate.payload.version else { return candidate }
+        return known
     }
 
     /// Takes the current timestamp. One of the version that is already known changes nothing, whatever it says.
@@ -119,11 +147,13 @@ extension TrustedCollection {
         try self.requireCurrentRoot()
         var new: Verified<Timestamp> = try self.verified(bytes, .timestamp, limit: WireFormat.timestampLimit)
         if let old = self.oldTimestamp {
-            try self.requireNotOlder(new.payload.version, than: old.payload.version, .timestamp)
             if new.payload.version == old.payload.version { new = old }
+            try self.requireNotOlder(new, than: old, .timestamp)
+            try self.requireNotOlder(new.payload.snapshot.version, than: old.payload.snapshot.version, .snapshot)
         }
         try new.requireCurrent(at: self.expiryNow, role: .timestamp)
         self.timestamp = new
+        self.oldTimestamp = new
         self.snapshot = nil
         self.targets = [:]
     }
@@ -135,15 +165,17 @@ extension TrustedCollection {
         guard let timestamp = self.timestamp else { throw self.misuse("no timestamp is trusted yet") }
         try timestamp.payload.snapshot.verify(bytes, role: .snapshot)
         let new: Verified<Snapshot> = try self.verified(bytes, .snapshot, limit: WireFormat.metadataLimit)
+        try self.require(timestamp.payload.snapshot.version, is: new.payload.version, .snapshot)
         if let old = self.oldSnapshot {
-            try self.requireNotOlder(new.payload.version, than: old.payload.version, .snapshot)
-            guard new.payload.version > old.payload.version || new.payload == old.payload else {
-                throw TUFError(.rollback, role: .snapshot, "version \(new.payload.version) was seen with other content")
+            try self.requireNotOlder(new, than: old, .snapshot)
+            for (name, file) in old.payload.meta {
+                try self.requireNotOlder(new.payload.meta[name]?.version, than: file.version, RoleName(name))
             }
         }
         try new.requireCurrent(at: self.expiryNow, role: .snapshot)
         try new.payload[.root]?.verify(try self.requireRoot().bytes, role: .root)
         self.snapshot = new
+        self.oldSnapshot = new
         self.targets = [:]
     }
 
@@ -158,7 +190,27 @@ extension TrustedCollection {
         )
     }
 
-    private func requireNotOlder(_ version: Int64, than known: Int64, _ role: RoleName) throws {
+    private func requireNotOlder<Content>(
+        _ new: Verified<Content>,
+        than known: Verified<Content>,
+        _ role: RoleName
+    ) throws {
+        try self.requireNotOlder(new.payload.version, than: known.payload.version, role)
+        guard new.payload.version > known.payload.version || new.digest == known.digest else {
+            throw TUFError(
+                .rollback,
+                role: role,
+                "version \(new.payload.version) was trusted before with other content"
+            )
+        }
+    }
+
+    /// Compares versions as listed, where they are: one that was listed must go on being so.
+    private func requireNotOlder(_ version: Int64?, than known: Int64?, _ role: RoleName) throws {
+        guard let known else { return }
+        guard let version else {
+            throw TUFError(.rollback, role: role, "is no longer listed, but version \(known) was trusted before")
+        }
         guard version >= known else {
             throw TUFError(
                 .rollback,
@@ -166,6 +218,11 @@ extension TrustedCollection {
                 "version \(version) is older than version \(known), which was trusted before"
             )
         }
+    }
+
+    private func require(_ listed: Int64?, is version: Int64, _ role: RoleName) throws {
+        guard let listed, listed != version else { return }
+        throw TUFError(.mismatch, role: role, "has version \(version), but version \(listed) is listed")
     }
 }
 
@@ -175,9 +232,10 @@ extension TrustedCollection {
     /// Takes metadata of a targets role from an earlier update as the lowest that will do. The role above it must be
     /// trusted; what that role's keys did not sign is ignored.
     public mutating func rememberTargets(_ role: RoleName, _ bytes: [UInt8]) {
-        guard let keys = try? self.keys(of: role), let metadata = try? UnverifiedMetadata(bytes, format: self.format)
+        guard !self.isForgotten(role), role.listsTargets, bytes.count <= WireFormat.metadataLimit,
+            let keys = try? self.keys(of: role), let metadata = try? UnverifiedMetadata(bytes, format: self.format)
         else { return }
-        self.oldTargets[role] = try? metadata.verified(by: keys)
+        self.oldTargets[role] = Self.newer(try? metadata.verified(by: keys), self.oldTargets[role])
     }
 
     /// Takes `targets` or a delegated role, as the snapshot lists it.
@@ -185,21 +243,36 @@ extension TrustedCollection {
     ///   `tooLarge`.
     public mutating func updateTargets(_ role: RoleName, _ bytes: [UInt8]) throws {
         guard let snapshot = self.snapshot else { throw self.misuse("no snapshot is trusted yet") }
+        guard role.listsTargets else { throw self.misuse("\(role) is not a targets role") }
         guard let listed = snapshot.payload[role] else {
             throw TUFError(.notDelegated, role: role, "is not listed in the snapshot")
+        }
+        guard bytes.count <= WireFormat.metadataLimit else {
+            throw TUFError(.tooLarge, role: role, "has more than \(WireFormat.metadataLimit) bytes")
         }
         try listed.verify(bytes, role: role)
         let keys = try self.keys(of: role)
         let new: Verified<Targets> = try UnverifiedMetadata(bytes, format: self.format).verified(by: keys)
-        if let old = self.oldTargets[role] {
-            try self.requireNotOlder(new.payload.version, than: old.payload.version, role)
-            guard new.payload.version > old.payload.version || new.payload == old.payload else {
-                throw TUFError(.rollback, role: role, "version \(new.payload.version) was seen with other content")
-            }
-        }
+        try self.require(listed.version, is: new.payload.version, role)
+        let old = self.oldTargets[role]
+        if let old { try self.requireNotOlder(new, than: old, role) }
         try new.requireCurrent(at: self.expiryNow, role: role)
         try Self.requireChildren(of: role, new.payload)
+        if let old { self.forget(Self.rotated(old.payload.delegations, new.payload.delegations)) }
+        // What is below was verified with keys that this role listed before.
+        let below = Array((role.text + "/").utf8)
+        self.targets = self.targets.filter { !$0.key.text.utf8.starts(with: below) }
         self.targets[role] = new
+        self.oldTargets[role] = new
+    }
+
+    private static func rotated(_ old: Delegations, _ new: Delegations) -> Set<RoleName> {
+        let before = Dictionary(old.roles.map { ($0.name, Set($0.definition.keyIDs)) }) { first, _ in first }
+        return Set(
+            new.roles.lazy.filter { before[$0.name] ?? Set($0.definition.keyIDs) != Set($0.definition.keyIDs) }.map(
+                \.name
+            )
+        )
     }
 
     /// The keys that sign for a role: those of the root, or of the role that delegates to it.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Crypto
+
 /// Metadata as it came off a wire or a disk: parsed, but not to be believed.
 ///
 /// Only ``verified(as:by:)`` and the workflow make a trusted value of it.
@@ -11,15 +13,18 @@ public struct UnverifiedMetadata: Sendable {
     /// How it is spelled.
     public let format: WireFormat
 
+    /// Where the bytes of `signed` lie in the file.
+    let signedRange: Range<Int>
+    let message: SignedMessage
     private let signed: JSONValue
-    private let message: [UInt8]
 
     /// Parses the envelope: the signatures, and what they sign.
     /// - Throws: ``TUFError`` with code `malformed` for anything but a JSON object with `signed` and `signatures`, or
     ///   `tooLarge` for more than ``WireFormat/signatureLimit`` signatures.
     public init(_ bytes: [UInt8], format: WireFormat) throws {
-        var reader = try MemberReader(try JSONParser.parse(bytes), "metadata")
-        guard let signed = reader.take("signed"), signed.object != nil else {
+        let envelope = try JSONParser.parseEnvelope(bytes)
+        var reader = try MemberReader(envelope.value, "metadata")
+        guard let signed = reader.take("signed"), signed.object != nil, let location = envelope.signed else {
             throw reader.wrong("signed", "an object")
         }
         let signatures = try reader.elements("signatures")
@@ -39,7 +44,10 @@ public struct UnverifiedMetadata: Sendable {
         self.bytes = bytes
         self.format = format
         self.signed = signed
-        self.message = CanonicalJSON.encode(signed)
+        self.signedRange = location.range
+        self.message = SignedMessage(
+            location.isCanonical ? bytes[location.range] : CanonicalJSON.encode(signed)[...]
+        )
     }
 
     /// What it claims to be, for a message or a first filter only; nothing here is checked.
@@ -63,12 +71,13 @@ public struct UnverifiedMetadata: Sendable {
         by keys: RoleKeys
     ) throws -> Verified<Content> {
         let signers = try keys.verify(self)
-        return Verified(bytes: self.bytes, payload: try self.payload(), signers: signers, signatures: self.signatures)
+        return Verified(self, payload: try self.payload(), signers: signers)
     }
 
     /// Whether a key has signed this.
     public func isSigned(by key: PublicKey) -> Bool {
-        self.signatures.contains { $0.keyID == key.id && key.isValid($0, for: self.message) }
+        guard let decoded = try? VerificationKey(key) else { return false }
+        return self.signatures.contains { $0.keyID == key.id && self.isValid($0, by: decoded) }
     }
 
     /// What is signed, before anybody has vouched for it: a root has to be read to learn who may.
@@ -91,12 +100,25 @@ public struct Verified<Content: Payload>: Sendable {
     public let signers: [KeyID]
     /// All signatures on the file.
     public let signatures: [Signature]
+    /// The hash of the bytes that are signed: what tells whether two files say the same, byte for byte.
+    let digest: SHA256Digest
 
-    init(bytes: [UInt8], payload: Content, signers: [KeyID], signatures: [Signature]) {
+    init(bytes: [UInt8], payload: Content, signers: [KeyID], signatures: [Signature], digest: SHA256Digest) {
         self.bytes = bytes
         self.payload = payload
         self.signers = signers
         self.signatures = signatures
+        self.digest = digest
+    }
+
+    init(_ metadata: UnverifiedMetadata, payload: Content, signers: [KeyID]) {
+        self.init(
+            bytes: metadata.bytes,
+            payload: payload,
+            signers: signers,
+            signatures: metadata.signatures,
+            digest: metadata.message.digest
+        )
     }
 
     /// Checks the expiry: Notary's is past when it lies strictly before the given time.
@@ -143,15 +165,16 @@ public struct RoleKeys: Sendable, Hashable {
     @discardableResult
     public func verify(_ metadata: UnverifiedMetadata) throws -> [KeyID] {
         guard self.threshold >= 1 else { throw TUFError(.invalid, role: self.role, "has a threshold below 1") }
-        var decoded: [KeyID: VerificationKey] = [:]
-        for key in self.keys { decoded[key.id] = try? VerificationKey(key) }
+        let attempts = Dictionary(grouping: metadata.signatures, by: \.keyID)
         var distinct: Set<[UInt8]> = []
         var signers: [KeyID] = []
-        for signature in metadata.signatures {
-            guard let key = decoded[signature.keyID], metadata.isValid(signature, by: key),
-                distinct.insert(key.subjectPublicKeyInfo).inserted
+        for key in self.keys {
+            // A signature costs much more to check than to write.
+            guard let signatures = attempts[key.id]?.prefix(Self.attemptLimit), let decoded = try? VerificationKey(key),
+                signatures.contains(where: { metadata.isValid($0, by: decoded) }),
+                distinct.insert(decoded.subjectPublicKeyInfo).inserted
             else { continue }
-            signers.append(signature.keyID)
+            signers.append(key.id)
             if signers.count == self.threshold { return signers }
         }
         throw TUFError(
@@ -162,6 +185,9 @@ public struct RoleKeys: Sendable, Hashable {
                 + "carries signatures of \(Self.list(metadata.signatures.map(\.keyID)))"
         )
     }
+
+    /// The most signatures of one key that are tried.
+    private static let attemptLimit = 8
 
     private static func list(_ ids: [KeyID]) -> String {
         ids.isEmpty ? "no key" : ids.prefix(8).map { String($0.text.prefix(64)) }.joined(separator: ", ")

@@ -18,10 +18,11 @@ struct MemberReader {
         return self.remaining[name]
     }
 
-    /// Takes a member out; nil when it is absent or `null`.
+    /// Takes a member out; nil when it is absent or `null`. A `null` stays among the remaining members, so that it can be
+    /// written again.
     mutating func optional(_ name: String) -> JSONValue? {
-        let value = self.take(name)
-        return value == .null ? nil : value
+        if case .null? = self.remaining[name] { return nil }
+        return self.take(name)
     }
 
     mutating func string(_ name: String) throws -> String {

@@ -15,8 +15,13 @@ enum NotaryWire {
         additional: ByteOrderedMap<JSONValue>
     ) -> JSONValue {
         var object = additional
-        for (name, value) in members { object[name] = value }
+        for (name, value) in members where !(self.isEmpty(value) && additional[name] == .null) { object[name] = value }
         return .object(object)
+    }
+
+    /// What Go writes as `null` as long as nothing was ever put into it, and after the last element was removed.
+    private static func isEmpty(_ value: JSONValue) -> Bool {
+        value.array?.isEmpty ?? value.object?.isEmpty ?? false
     }
 
     // MARK: Keys
@@ -103,7 +108,9 @@ enum NotaryWire {
             length: try self.length(&reader),
             hashes: try self.hashes(try reader.members("hashes"))
         )
-        guard file.hashes?.sha256 != nil else { throw TUFError(.invalid, "a meta entry lacks its sha256") }
+        guard file.hashes?.sha256?.count == 32, file.hashes?.sha512.map({ $0.count == 64 }) ?? true else {
+            throw TUFError(.invalid, "a meta entry lacks its sha256, or lists a hash of another length than it has")
+        }
         file.additionalMembers = reader.remaining
         return file
     }

@@ -5,7 +5,11 @@ extension Root {
     public init(_ signed: JSONValue, format: WireFormat) throws {
         var reader = try MemberReader(signed, "root")
         (self.version, self.expires) = try NotaryWire.header(&reader, type: "Root")
-        self.consistentSnapshot = reader.optional("consistent_snapshot") == true
+        switch reader.optional("consistent_snapshot") {
+        case .none: self.consistentSnapshot = false
+        case .bool(let value): self.consistentSnapshot = value
+        default: throw reader.wrong("consistent_snapshot", "true or false")
+        }
         self.keys = try NotaryWire.keys(try reader.members("keys"))
         self.roles = [:]
         for (name, value) in try reader.members("roles") {
@@ -70,24 +74,23 @@ extension Targets {
 
     /// The `signed` object of this role.
     public func json(format: WireFormat) -> JSONValue {
+        var members: [(key: String, value: JSONValue)] = [
+            ("_type", "Targets"), ("expires", .string(self.expires.text)),
+            ("targets", .object(self.targets.mapValues { NotaryWire.json($0) })), ("version", .integer(self.version)),
+        ]
+        if self.delegations != Delegations() || self.additionalMembers["delegations"] != .null {
+            members.append(("delegations", self.delegationsJSON))
+        }
+        return NotaryWire.object(members, additional: self.additionalMembers)
+    }
+
+    private var delegationsJSON: JSONValue {
         NotaryWire.object(
             [
-                ("_type", "Targets"),
-                (
-                    "delegations",
-                    NotaryWire.object(
-                        [
-                            ("keys", .object(self.delegations.keys.mapValues { NotaryWire.json($0) })),
-                            ("roles", .array(self.delegations.roles.map { NotaryWire.json($0) })),
-                        ],
-                        additional: self.delegations.additionalMembers
-                    )
-                ),
-                ("expires", .string(self.expires.text)),
-                ("targets", .object(self.targets.mapValues { NotaryWire.json($0) })),
-                ("version", .integer(self.version)),
+                ("keys", .object(self.delegations.keys.mapValues { NotaryWire.json($0) })),
+                ("roles", .array(self.delegations.roles.map { NotaryWire.json($0) })),
             ],
-            additional: self.additionalMembers
+            additional: self.delegations.additionalMembers
         )
     }
 }

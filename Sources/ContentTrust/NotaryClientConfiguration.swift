@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+package import TUF
+
+/// The configuration file of the `notary` client, as it is (JSON).
+///
+/// Paths of certificates and keys are relative to the file, `trust_dir` to the working directory, as `notary` has them.
+package struct NotaryClientConfiguration: Sendable, Hashable {
+    /// Where keys and cached metadata are.
+    package var trustDirectory: String?
+    /// The trust server.
+    package var serverURL: String?
+    /// A PEM file with authorities to trust besides the system's.
+    package var authorityFile: String?
+    /// The client's certificate, PEM, for mutual TLS.
+    package var certificateFile: String?
+    /// The key of that certificate.
+    package var privateKeyFile: String?
+    /// Root certificates by collection name, or by a prefix that ends in `*`.
+    package var pinnedKeyIDs: [String: [KeyID]] = [:]
+    /// Whether a collection without a pin may be trusted on first use.
+    package var allowsFirstUse = true
+
+    private static let maximumSize = 4 << 20
+
+    /// Reads a file.
+    /// - Throws: ``ContentTrustError`` with code `configuration` that names the file and the member that is wrong. A pin that this
+    ///   version cannot keep is refused rather than left out.
+    package init(path: String) throws {
+        func refuse(_ reason: String) -> ContentTrustError { ContentTrustError(.configuration, "\(path): \(reason)") }
+        guard let data = FileManager.default.contents(atPath: path) else { throw refuse("cannot be read") }
+        guard data.count <= Self.maximumSize else { throw refuse("is larger than \(Self.maximumSize) bytes") }
+        let root: JSONValue
+        do {
+            root = try JSONParser.parse(data)
+        } catch {
+            throw refuse("\(error)")
+        }
+        guard root.object != nil else { throw refuse("must be a JSON object") }
+        func text(_ section: JSONValue?, _ name: String) throws -> String? {
+            guard let value = section?[name], value != .null, value != "" else { return nil }
+            guard let text = value.string else { throw refuse("\(name) must be a string") }
+            return text
+        }
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
+        func file(_ name: String) throws -> String? {
+            try text(root["remote_server"], name).map {
+                URL(fileURLWithPath: $0.expandingTilde, relativeTo: folder).path
+            }
+        }
+        self.trustDirectory = try text(root, "trust_dir").map(\.expandingTilde)
+        self.serverURL = try text(root["remote_server"], "url")
+        self.authorityFile = try file("root_ca")
+        self.certificateFile = try file("tls_client_cert")
+        self.privateKeyFile = try file("tls_client_key")
+        guard root["remote_server"]?["skipTLSVerify"] ?? false == false else {
+            throw refuse("skipTLSVerify is not supported: name the server's CA in root_ca")
+        }
+        let pinning = root["trust_pinning"]
+        guard pinning?["ca"]?.object?.isEmpty ?? true else {
+            throw refuse("trust_pinning.ca is not supported: pin the root certificate's key id in trust_pinning.certs")
+        }
+        self.allowsFirstUse = pinning?["disable_tofu"] ?? false != true
+        for (gun, ids) in pinning?["certs"]?.object ?? [:] {
+            let texts = ids.array?.compactMap(\.string) ?? ids.string.map { [$0] } ?? []
+            guard !texts.isEmpty else { throw refuse("trust_pinning.certs must list key ids for \(gun)") }
+            self.pinnedKeyIDs[gun] = texts.map { KeyID($0) }
+        }
+    }
+
+    /// What to accept as the first root of a collection: pins of exactly this name, else of the longest prefix.
+    package func anchor(for gun: String) -> RootAnchor {
+        if let ids = self.pinnedKeyIDs[gun] { return .keyIDs(Set(ids)) }
+        let prefixes = self.pinnedKeyIDs.keys.filter { $0.hasSuffix("*") && gun.utf8.starts(with: $0.utf8.dropLast()) }
+        if let longest = prefixes.max(by: { $0.utf8.count < $1.utf8.count }), let ids = self.pinnedKeyIDs[longest] {
+            return .keyIDs(Set(ids))
+        }
+        return self.allowsFirstUse ? .firstUse : .knownOnly
+    }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+package import OCI
+package import RegistryClient
+
+extension TrustedImages {
+    /// Where a pulled image goes.
+    package struct Destination: Sendable {
+        /// A directory or file.
+        package let path: String
+        /// How it is laid out.
+        package let format: ImageSource.Format
+
+        package init(path: String, format: ImageSource.Format) {
+            self.path = path
+            self.format = format
+        }
+    }
+
+    /// Pulls what a tag means: looks the digest up in signed metadata, then fetches content by that digest alone. Nothing is to be
+    /// seen at the destination unless all of it is what was signed.
+    /// - Parameter platform: of an index, only the image that suits this; nil for all.
+    /// - Returns: what was trusted, and the descriptor of what the destination names.
+    /// - Throws: ``TrustClientError``, `RegistryError`, `OCIError`, ``ContentTrustError``.
+    package func pull(
+        _ reference: ImageReference,
+        platform: Platform? = nil,
+        into destination: Destination,
+        progress: @escaping TransferProgress = { _ in }
+    ) async throws -> (trusted: TrustedImage, pulled: Descriptor) {
+        let trusted = try await self.resolve(reference)
+        let existed = FileManager.default.fileExists(atPath: destination.path)
+        do {
+            let pulled = try await self.withRegistry(of: reference) { registry in
+                try await ImagePuller(client: registry, progress: progress).pull(
+                    trusted.digest,
+                    size: trusted.size,
+                    from: reference.repository,
+                    platform: platform,
+                    into: try ImageDestination(path: destination.path, format: destination.format),
+                    names: [reference]
+                )
+            }
+            return (trusted, pulled)
+        } catch {
+            // Verified blobs of an image that was never completed are of no use in a directory that was made for it.
+            if !existed { try? FileManager.default.removeItem(atPath: destination.path) }
+            throw error
+        }
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import FoundationEssentials
+package import KeyStore
+package import Logging
+import NotaryAPI
+package import OCI
+import RegistryClient
+import TUF
+import TrustClient
+
+/// Images whose tags mean what their publishers signed: Docker's rules, without Docker.
+package struct TrustedImages: Sendable {
+    let settings: ClientSettings
+    let passphrases: any PassphraseSource
+    let logger: Logger
+    let now: @Sendable () -> Date
+
+    /// - Parameters:
+    ///   - settings: where servers, keys and certificates are.
+    ///   - passphrases: asked when a key has to sign; reading needs none.
+    package init(
+        settings: ClientSettings,
+        passphrases: any PassphraseSource,
+        logger: Logger,
+        now: @escaping @Sendable () -> Date = { Date() }
+    ) {
+        self.settings = settings
+        self.passphrases = passphrases
+        self.logger = logger
+        self.now = now
+    }
+
+    // MARK: Reading
+
+    /// What a tag means now.
+    /// - Throws: ``TrustClientError``; ``ContentTrustError`` with code `reference` for a reference by digest.
+    package func resolve(_ reference: ImageReference) async throws -> TrustedImage {
+        let tag = try Self.tag(of: reference)
+        return try await self.withCollection(of: reference) { client in
+            var collection = try await client.update()
+            let found = try await collection.lookupReleased(tag.description)
+            guard let digest = found.file.manifestDigest else {
+                throw ContentTrustError(
+                    .notAnImage,
+                    "\(reference.familiarDescription) is signed without a SHA-256 digest: it is no image"
+                )
+            }
+            return TrustedImage(
+                reference: reference,
+                digest: digest,
+                size: found.file.length,
+                role: found.role,
+                freshness: collection.freshness,
+                firstUse: collection.firstUse,
+                warnings: collection.warnings
+            )
+        }
+    }
+
+    /// Everything that is signed of a repository; with `tag`, only what is said of that one.
+    /// - Throws: ``TrustClientError``, with code `notSigned` when there is no such tag.
+    package func inspect(_ repository: ImageReference, tag: Tag? = nil) async throws -> TrustedRepository {
+        try await self.withCollection(of: repository) { client in
+            var collection = try await client.update()
+            let released = try await collection.listReleased()
+            let entries = try await collection.entries()
+            let tags = released.filter { tag == nil || $0.name == tag?.description }
+            if let tag, tags.isEmpty {
+                throw TrustClientError(.notSigned, "no valid trust data for \(tag) in \(collection.gun)")
+            }
+            return TrustedRepository(
+                gun: collection.gun.text,
+                tags: tags.map { Self.signedTag($0, entries) },
+                signers: collection.signers,
+                rootKeyIDs: collection.keyIDs(of: .root),
+                repositoryKeyIDs: collection.keyIDs(of: .targets),
+                freshness: collection.freshness,
+                firstUse: collection.firstUse,
+                warnings: collection.warnings
+            )
+        }
+    }
+
+    private static func signedTag(_ target: FoundTarget, _ entries: [FoundTarget]) -> TrustedRepository.SignedTag {
+        let signers = entries.filter {
+            $0.name == target.name && $0.role.isDelegation && $0.role != .releases
+                && $0.file.hashes == target.file.hashes
+        }
+        return TrustedRepository.SignedTag(
+            name: target.name,
+            digest: target.file.manifestDigest,
+            size: target.file.length,
+            signers: signers.map { String($0.role.text.dropFirst("targets/".count)) }.sorted()
+        )
+    }
+
+    // MARK: Connections
+
+    /// Opens the collection of an image for the time that the body runs.
+    func withCollection<Result: Sendable>(
+        of reference: ImageReference,
+        _ body: @Sendable (CollectionClient) async throws -> Result
+    ) async throws -> Result {
+        let connection = CollectionConnection(settings: self.settings, now: self.now)
+        return try await connection.with(try GUN(reference.gun), body)
+    }
+
+    /// Opens a registry for the time that the body runs.
+    func withRegistry<Result: Sendable>(
+        of reference: ImageReference,
+        _ body: (RegistryClient) async throws -> Result
+    ) async throws -> Result {
+        let client = try RegistryClient(
+            registry: reference.registry,
+            configuration: try self.settings.registryConfiguration(for: reference.registry),
+            credentials: self.settings.registryCredentials,
+            logger: self.logger
+        )
+        do {
+            let result = try await body(client)
+            try await client.shutdown()
+            return result
+        } catch {
+            // What stopped the body is what matters.
+            try? await client.shutdown()
+            throw error
+        }
+    }
+
+    static func tag(of reference: ImageReference) throws -> Tag {
+        guard let tag = reference.tag, reference.digest == nil else {
+            throw ContentTrustError(
+                .reference,
+                "\(reference.familiarDescription): content trust ties tags to digests; name a tag, without a digest"
+            )
+        }
+        return tag
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why a registry did not give or take something. Compare by ``code``.
+package struct RegistryError: Error, Sendable, CustomStringConvertible {
+    /// What went wrong.
+    package enum Code: Sendable, Hashable {
+        /// The registry does not have it, or says so.
+        case notFound
+        /// It wants credentials, or other ones.
+        case unauthorized
+        /// It knows who asks and refuses.
+        case denied
+        /// What it sent is not what was asked for by digest or size.
+        case digestMismatch
+        /// No connection, no TLS, or it broke and trying again did not help.
+        case unreachable
+        /// It refused for another reason; the value is its error code, such as `MANIFEST_INVALID`, or the HTTP status.
+        case rejected(String)
+        /// What it answered is against the protocol.
+        case invalidResponse
+        /// The credentials of this machine cannot be had: a broken configuration or helper program.
+        case credentials
+    }
+
+    /// What went wrong.
+    package let code: Code
+    /// What was found, what was expected, and what to do.
+    package let message: String
+
+    package init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    package var description: String { self.message }
+
+    /// Text from outside, short and without characters that move a terminal's cursor.
+    static func printable(_ text: some StringProtocol, limit: Int = 300) -> String {
+        String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.prefix(limit).map { scalar in
+                    switch scalar.properties.generalCategory {
+                    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned:
+                        " "
+                    default: scalar
+                    }
+                }
+            )
+        )
+    }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import ContentTrust
+import Foundation
+import KeyStore
+import Logging
+
+/// Notary's options, under Notary's names.
+struct TrustOptions: ParsableArguments {
+    @Option(
+        name: [.customShort("s"), .long],
+        help: ArgumentHelp(
+            "The trust server. Default: DOCKER_CONTENT_TRUST_SERVER, else the registry's host.",
+            valueName: "url"
+        )
+    )
+    var server: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A CA to trust besides the system's, PEM. Default: those in ~/.docker/tls/HOST:PORT.",
+            valueName: "file"
+        )
+    )
+    var tlscacert: String?
+
+    @Option(
+        name: [.customShort("d"), .customLong("trust-dir"), .customLong("trustDir")],
+        help: ArgumentHelp("Keys and cached metadata. Default: ~/.docker/trust.", valueName: "dir")
+    )
+    var trustDirectory: String?
+
+    @Option(
+        name: [.customShort("c"), .customLong("config"), .customLong("configFile")],
+        help: ArgumentHelp("A configuration file of notary's, JSON.", valueName: "file")
+    )
+    var configurationFile: String?
+
+    @Option(
+        name: .customLong("passphrase-file"),
+        help: ArgumentHelp("Read the passphrase of keys from the first line of a file.", valueName: "file")
+    )
+    var passphraseFile: String?
+
+    @Option(
+        name: .customLong("passphrase-command"),
+        help: ArgumentHelp(
+            "Read it from the first line that a program prints (no shell; arguments split at blanks).",
+            valueName: "command"
+        )
+    )
+    var passphraseCommand: String?
+
+    @Flag(name: [.customShort("D"), .long], help: "Log what is asked of servers, on standard error.")
+    var debug = false
+
+    var settings: ClientSettings {
+        get throws {
+            try ClientSettings(
+                server: self.server,
+                authorityFile: self.tlscacert,
+                trustDirectory: self.trustDirectory,
+                configurationFile: self.configurationFile
+            )
+        }
+    }
+
+    /// What was named here, then the environment, then a prompt.
+    var passphrases: any PassphraseSource {
+        let environment = ProcessInfo.processInfo.environment
+        var sources: [any PassphraseSource] = []
+        if let file = self.passphraseFile { sources.append(PassphraseFile(path: file.expandingTilde)) }
+        if let command = self.passphraseCommand {
+            sources.append(
+                PassphraseCommand(command.split(separator: " ").map(String.init), environment: environment)
+            )
+        }
+        sources.append(EnvironmentPassphrases(environment))
+        sources.append(PassphrasePrompt(terminal: StandardTerminal(), wording: .docker))
+        return CachingPassphrases(PassphraseChain(sources))
+    }
+
+    var logger: Logger {
+        let level: Logger.Level = self.debug ? .debug : .warning
+        return Logger(label: "hallmark") { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = level
+            return handler
+        }
+    }
+
+    var images: TrustedImages {
+        get throws {
+            TrustedImages(settings: try self.settings, passphrases: self.passphrases, logger: self.logger)
+        }
+    }
+}
+
+/// `--output`
+struct OutputOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("text, or json for programs.", valueName: "format"))
+    var output: OutputFormat = .text
+}

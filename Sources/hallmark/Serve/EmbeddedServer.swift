@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Database
+import Foundation
+import HTTPService
+import Logging
+import NIOCore
+import Registry
+import ServiceLifecycle
+import TrustServer
+import TrustSigner
+import UnixSignals
+
+/// All services in one process, on embedded storage.
+struct EmbeddedServer {
+    struct Configuration: Sendable {
+        let directory: String
+        let registry: ListenAddress
+        let trustServer: ListenAddress
+        let hostNames: [String]
+        let certificate: (chain: String, key: String)?
+        let registryUsesTLS: Bool
+    }
+
+    let directory: String
+    let registryURL: String
+    let trustServerURL: String
+    /// The certificate that clients must trust; nil with the operator's own.
+    let authorityPath: String?
+
+    private let logger: Logger
+    private let services: [any Service]
+    private let registry: Registry
+    private let databases: [any SQLDatabase]
+
+    /// Opens the storage, and binds both addresses: connections wait from here on.
+    static func open(_ configuration: Configuration, logger: Logger) async throws -> EmbeddedServer {
+        OpenFiles.raiseLimit()
+        let directory = configuration.directory
+        for name in ["", "/signer", "/registry"] {
+            try FileManager.default.createDirectory(
+                atPath: directory + name,
+                withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700]
+            )
+        }
+        let registryDatabase = try await SQLiteDatabase(path: directory + "/registry.sqlite")
+        let trustDatabase = try await SQLiteDatabase(path: directory + "/trust.sqlite")
+        let signerDatabase = try await SQLiteDatabase(path: directory + "/signer/keys.sqlite")
+
+        let registry = try await Registry(
+            configuration: Registry.Configuration(directory: directory + "/registry"),
+            database: registryDatabase,
+            logger: logger
+        )
+        let signer = try await LocalSigner(
+            database: signerDatabase,
+            passphrases: SignerPassphraseFile(path: directory + "/signer/passphrase")
+        )
+        let trust = try await TrustServer(
+            configuration: TrustServerConfiguration(),
+            database: trustDatabase,
+            signer: signer,
+            logger: logger
+        )
+
+        let authority = LocalCertificateAuthority(directory: directory, names: Self.names(configuration))
+        let identity = try await TLSIdentity.load(
+            configuration.certificate.map { .files(certificate: $0.chain, key: $0.key) } ?? .authority(authority),
+            logger: logger
+        )
+        let registryHTTP = HTTPServer(
+            configuration: HTTPServerConfiguration(
+                host: configuration.registry.host,
+                port: configuration.registry.port,
+                tls: configuration.registryUsesTLS ? identity.contexts : nil
+            ),
+            responder: registry.responder,
+            logger: logger
+        )
+        let trustHTTP = HTTPServer(
+            configuration: HTTPServerConfiguration(
+                host: configuration.trustServer.host,
+                port: configuration.trustServer.port,
+                tls: identity.contexts
+            ),
+            responder: trust.responder,
+            logger: logger
+        )
+        let registryAddress = try await Self.bind(registryHTTP, configuration.registry)
+        let trustAddress = try await Self.bind(trustHTTP, configuration.trustServer)
+        if !configuration.registry.isLoopback, !configuration.registryUsesTLS {
+            logger.warning("the registry speaks plain HTTP beyond this machine; --registry-tls encrypts it")
+        }
+        return EmbeddedServer(
+            directory: directory,
+            registryURL: (configuration.registryUsesTLS ? "https://" : "http://") + registryAddress,
+            trustServerURL: "https://" + trustAddress,
+            authorityPath: configuration.certificate == nil ? authority.certificatePath : nil,
+            logger: logger,
+            services: [identity] + registry.services + trust.services + [registryHTTP, trustHTTP],
+            registry: registry,
+            databases: [registryDatabase, trustDatabase, signerDatabase]
+        )
+    }
+
+    /// Serves until SIGTERM, SIGINT or a failure; then finishes what it accepted and closes the storage.
+    func run() async throws {
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: self.services.map { .init(service: $0) },
+                gracefulShutdownSignals: [.sigterm, .sigint],
+                logger: self.logger
+            )
+        )
+        do {
+            try await group.run()
+        } catch {
+            try? await self.close()
+            throw error
+        }
+        try await self.close()
+    }
+
+    private func close() async throws {
+        try await self.registry.close()
+        for database in self.databases { try await database.close() }
+    }
+
+    private static func names(_ configuration: Configuration) -> [String] {
+        configuration.hostNames
+            + [configuration.registry, configuration.trustServer].filter { !$0.isWildcard }.map(\.host)
+    }
+
+    /// - Returns: the address as clients write it.
+    private static func bind(_ server: HTTPServer, _ address: ListenAddress) async throws -> String {
+        do {
+            let bound = try await server.bind()
+            let host = address.isWildcard ? ProcessInfo.processInfo.hostName : address.host
+            return ListenAddress(host: host, port: bound.port ?? address.port).description
+        } catch let error as IOError {
+            throw CommandError(.failure, "cannot listen on \(address): \(error)")
+        }
+    }
+}
