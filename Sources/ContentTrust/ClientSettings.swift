@@ -42,7 +42,10 @@ package struct ClientSettings: Sendable {
         let variable = environment["DOCKER_CONTENT_TRUST_SERVER"].flatMap { $0.isEmpty ? nil : $0 }
         self.server = server ?? variable ?? configuration?.serverURL
         if let server = self.server, !server.hasPrefix("https://") {
-            throw ContentTrustError(.configuration, "valid https URL required for trust server, got \(server.prefix(300))")
+            throw ContentTrustError(
+                .configuration,
+                "valid https URL required for trust server, got \(server.prefix(300))"
+            )
         }
         self.authorityFiles = [authorityFile?.expandingTilde, configuration?.authorityFile].compactMap { $0 }
         self.configuration = configuration
@@ -65,7 +68,9 @@ package struct ClientSettings: Sendable {
         var server = try NotaryServer(
             url: self.server ?? (registry == ImageReference.defaultRegistry ? hub : "https://\(registry)")
         )
-        server.authorityFiles = self.authorityFiles + self.dockerAuthorities(of: server.url)
+        // Who names an authority means that one, and not others that happen to lie around.
+        let named = self.authorityFiles
+        server.authorityFiles = named.isEmpty ? self.dockerAuthorities(of: server.url) : named
         server.certificateFile = self.configuration?.certificateFile
         server.privateKeyFile = self.configuration?.privateKeyFile
         server.userAgent = "hallmark"

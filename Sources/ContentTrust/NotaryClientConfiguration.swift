@@ -45,7 +45,9 @@ package struct NotaryClientConfiguration: Sendable, Hashable {
         }
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
         func file(_ name: String) throws -> String? {
-            try text(root["remote_server"], name).map { URL(fileURLWithPath: $0.expandingTilde, relativeTo: folder).path }
+            try text(root["remote_server"], name).map {
+                URL(fileURLWithPath: $0.expandingTilde, relativeTo: folder).path
+            }
         }
         self.trustDirectory = try text(root, "trust_dir").map(\.expandingTilde)
         self.serverURL = try text(root["remote_server"], "url")

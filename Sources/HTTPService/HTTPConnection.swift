@@ -3,6 +3,7 @@
 import Logging
 import NIOCore
 import NIOHTTP1
+import NIOSSL
 
 /// One connection of a server: takes its requests one after the other, and writes their replies.
 ///
@@ -183,7 +184,7 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
 
     private func drop(_ count: Int) {
         self.droppedBytes += count
-        if self.droppedBytes > self.configuration.maximumDrainedBytes { self.abort() }
+        if self.droppedBytes > self.configuration.maximumDrainedBytes { self.cut() }
     }
 
     private func mustWait(_ part: HTTPServerRequestPart) -> Bool {
@@ -411,7 +412,7 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
 
     private func checkPhaseDuration(_ now: NIODeadline) {
         guard self.phase == .idle else {
-            if now - self.phaseStarted > self.configuration.lingerTimeout { self.abort() }
+            if now - self.phaseStarted > self.configuration.lingerTimeout { self.cut() }
             return
         }
         if let headStarted = self.headStarted, now - headStarted > self.configuration.headerTimeout {
@@ -447,20 +448,29 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
             return false
         }
         if let unsent = self.unsent, unsent.bytes == bytes {
-            if now - unsent.since > self.configuration.writeTimeout { self.abort() }
+            if now - unsent.since > self.configuration.writeTimeout { self.cut() }
         } else {
             self.unsent = (bytes, now)
         }
         return true
     }
 
-    /// The server stops: closes at once between two requests, after the reply otherwise.
+    /// The server stops: closes at once between two requests, one whose head has not come to its end included, after
+    /// the reply otherwise.
     func shutDown() {
-        if self.phase == .idle, self.pipelined.isEmpty, !self.hasSeenBytes || self.headStarted == nil { self.abort() }
+        if self.phase == .idle, self.pipelined.isEmpty { self.abort() }
     }
 
     func abort() {
         self.context?.close(promise: nil)
+    }
+
+    /// Closes on a peer that does not keep to the rules. TLS's own way to close would go on reading until the peer has
+    /// answered it.
+    func cut() {
+        let tls = try? self.context?.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self)
+        guard let tls else { return self.abort() }
+        tls.close(promise: nil)
     }
 
     // MARK: Writing

@@ -48,7 +48,7 @@ package struct HTTPServerConfiguration: Sendable {
     package var writeHighWaterMark = 512 * 1024
 
     /// How long requests in flight may take to end once the server is told to stop.
-    package var shutdownGrace: TimeAmount = .seconds(30)
+    package var shutdownGrace: TimeAmount = .seconds(20)
     /// Tells one run from another in request ids.
     package var instance: UInt32 = .random(in: 1...UInt32.max)
     /// Seconds since 1970, for the `Date` of replies.

@@ -125,7 +125,7 @@ final class HTTPServerLane: @unchecked Sendable {
     /// Closes all connections and cancels what answers them.
     func closeAll() {
         for connection in Array(self.connections.values) {
-            connection.abort()
+            connection.cut()
         }
     }
 

@@ -18,7 +18,7 @@ package struct GUN: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// - Throws: ``TUFError`` with code `invalid`, saying which rule is broken.
     package init(_ text: String) throws {
         func refuse(_ reason: String) -> TUFError {
-            TUFError(.invalid, "\(text.unicodeScalars.prefix(80)) is not the name of a collection: \(reason)")
+            TUFError(.invalid, "\(String(text.unicodeScalars.prefix(80))) is not the name of a collection: \(reason)")
         }
         guard !text.isEmpty else { throw refuse("it is empty") }
         guard text.utf8.count <= Self.limit else { throw refuse("it has more than \(Self.limit) bytes") }

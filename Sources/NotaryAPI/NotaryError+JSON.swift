@@ -9,15 +9,23 @@ extension NotaryError {
     /// The body of the reply, with the newline that ends it. Never longer than ``bodyLimit``: a message that would make it so is
     /// cut.
     package var body: [UInt8] {
-        let whole = Self.body(self.code, self.detail)
+        let whole = Self.body(self.code, self.detail.truncated(to: Self.bodyLimit))
         guard whole.count > Self.bodyLimit else { return whole }
-        // Escapes make bytes of JSON and characters of the message hard to relate: halve until it fits.
-        var length = self.detail.text?.unicodeScalars.count ?? 0
-        while length > 0 {
-            length -= max(1, min(length / 8, 64))
-            let body = Self.body(self.code, self.detail.truncated(to: length))
-            if body.count <= Self.bodyLimit { return body }
+        // Each character takes at least a byte; with escapes it may take six: halve the doubt until the longest that fits is
+        // known.
+        var fitting: [UInt8]?
+        var range = 0..<min(self.detail.text?.unicodeScalars.count ?? 0, Self.bodyLimit)
+        while !range.isEmpty {
+            let middle = (range.lowerBound + range.upperBound) / 2
+            let body = Self.body(self.code, self.detail.truncated(to: middle))
+            if body.count <= Self.bodyLimit {
+                fitting = body
+                range = (middle + 1)..<range.upperBound
+            } else {
+                range = range.lowerBound..<middle
+            }
         }
+        if let fitting { return fitting }
         return Self.body(self.code, .none)
     }
 
@@ -75,7 +83,8 @@ extension NotaryError.Detail {
 
     fileprivate func truncated(to length: Int) -> Self {
         func cut(_ text: String) -> String {
-            String(String.UnicodeScalarView(text.unicodeScalars.prefix(length))) + "…"
+            let kept = String(text.unicodeScalars.prefix(length))
+            return kept.utf8.count == text.utf8.count ? text : kept + "…"
         }
         return switch self {
         case .none, .empty, .json: self

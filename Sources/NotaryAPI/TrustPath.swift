@@ -35,7 +35,7 @@ package struct TrustPathError: Error, Sendable, CustomStringConvertible {
     package enum Code: Sendable, Hashable {
         /// Not a path of this API.
         case notFound
-        /// A path of this API, but its GUN breaks the rules.
+        /// The path of a collection, but its GUN breaks the rules: a publisher must be told.
         case invalidGUN
     }
 
@@ -89,7 +89,8 @@ extension TrustPath {
     ) throws(TrustPathError) -> TrustPath {
         let changefeed = "/_trust/changefeed".utf8
         if bytes.count > changefeed.count, bytes.suffix(changefeed.count).elementsEqual(changefeed) {
-            return .changefeed(try self.gun(bytes.dropLast(changefeed.count), otherwise: notFound))
+            guard let gun = try? self.gun(bytes.dropLast(changefeed.count)) else { throw notFound }
+            return .changefeed(gun)
         }
         let marker = "/_trust/tuf/".utf8
         var end = bytes.endIndex
@@ -98,16 +99,19 @@ extension TrustPath {
             guard bytes[slash...].starts(with: marker) else { continue }
             let leaf = bytes[slash...].dropFirst(marker.count)
             guard let build = self.leaf(leaf) else { continue }
-            return build(try self.gun(bytes[..<slash], otherwise: notFound))
+            do {
+                return build(try self.gun(bytes[..<slash]))
+            } catch {
+                throw leaf.isEmpty ? error : notFound
+            }
         }
         throw notFound
     }
 
-    private static func gun(
-        _ encoded: Bytes,
-        otherwise notFound: TrustPathError
-    ) throws(TrustPathError) -> GUN {
-        guard let text = PercentEncoding.decode(encoded) else { throw notFound }
+    private static func gun(_ encoded: Bytes) throws(TrustPathError) -> GUN {
+        guard let text = PercentEncoding.decode(encoded) else {
+            throw TrustPathError(code: .notFound, message: "the path is not percent-encoded UTF-8")
+        }
         do {
             return try GUN(text)
         } catch {

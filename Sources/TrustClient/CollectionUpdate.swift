@@ -13,6 +13,10 @@ struct CollectionUpdate: Sendable {
     /// Why the server could not be asked; nil when it was.
     private(set) var offline: TrustClientError?
 
+    /// What was cached when the update began: what another process adds meanwhile may be newer than what this one was told, and
+    /// is no floor for it.
+    private var cachedFiles: [RoleName: [UInt8]] = [:]
+
     /// The SHA-256 of the root that a well-signed snapshot lists in place of the trusted one.
     private var listedRoot: String?
 
@@ -27,6 +31,9 @@ struct CollectionUpdate: Sendable {
 
     /// Root, timestamp, snapshot and targets.
     mutating func run() async throws {
+        for role in [RoleName.timestamp, .snapshot, .targets] {
+            self.cachedFiles[role] = try await self.client.cache.read(role, of: self.client.gun)
+        }
         try await self.loadRoot()
         do {
             try await self.loadBelowRoot()
@@ -64,7 +71,8 @@ struct CollectionUpdate: Sendable {
     }
 
     private func cached(_ role: RoleName) async throws -> [UInt8]? {
-        try await self.client.cache.read(role, of: self.client.gun)
+        guard role == .root || role.isDelegation else { return self.cachedFiles[role] }
+        return try await self.client.cache.read(role, of: self.client.gun)
     }
 }
 
@@ -164,6 +172,8 @@ extension CollectionUpdate {
         if let known, let new = next.root?.payload, try Self.onlineKeysChanged(known, new) {
             // What was signed with the old keys must not bind any longer, or who stole them could lock us out for ever.
             try await self.client.cache.remove([.timestamp, .snapshot], of: self.client.gun)
+            self.cachedFiles[.timestamp] = nil
+            self.cachedFiles[.snapshot] = nil
         }
         try await self.keep([MetadataUpload(role: .root, bytes: bytes)], next)
         self.trusted = next

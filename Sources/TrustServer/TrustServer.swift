@@ -16,6 +16,7 @@ package struct TrustServer: Sendable {
     package let services: [any Service]
 
     let renewal: Renewal
+    let health: HealthChecks
 
     /// Opens the store, making its tables where they are missing.
     /// - Parameters:
@@ -43,6 +44,7 @@ package struct TrustServer: Sendable {
         health.register("Trust operational") { try await keys.check() }
         let renewal = Renewal(collections: collections, refresher: refresher, logger: logger)
         self.renewal = renewal
+        self.health = health
         self.services = [health, renewal]
         self.responder = TrustResponder(
             collections: collections,

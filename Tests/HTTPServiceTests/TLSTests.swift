@@ -185,6 +185,37 @@ struct TLSTests {
         }
     }
 
+    @Test("A peer that goes on sending after it was refused is cut off, and not read to its end")
+    func endlessBody() async throws {
+        try await withTemporaryDirectory { directory in
+            let authority = LocalCertificateAuthority(directory: directory, hostName: "host.example")
+            let identity = try await TLSIdentity.load(.authority(authority), logger: Self.logger)
+            try await withServer(Self.responder, .test { $0.tls = identity.contexts }) { server in
+                var configuration = TLSConfiguration.makeClientConfiguration()
+                configuration.trustRoots = .file(authority.certificatePath)
+                let client = try await RawClient.connect(
+                    to: server.address,
+                    tls: try NIOSSLContext(configuration: configuration)
+                )
+                try await client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                _ = try await client.readReply()
+                // Deaf to TLS's own closing, too.
+                try await client.channel.setOption(.autoRead, value: false).get()
+                try await client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
+                let piece = ByteBuffer(repeating: 0x78, count: 1 << 20)
+                let limit = 256 << 20
+                var sent = 0
+                await #expect(throws: (any Error).self) {
+                    while sent < limit {
+                        try await client.send(piece)
+                        sent += piece.readableBytes
+                    }
+                }
+                #expect(sent < limit)
+            }
+        }
+    }
+
     /// The serial number of the certificate that the server shows.
     private static func shownSerial(by address: SocketAddress, root: String) async throws -> String {
         let shown = Mutex<String?>(nil)

@@ -205,7 +205,9 @@ struct RootRotationTests {
             try await scenario.rotateRoot()
             scenario.server.clearLog()
             #expect(try await scenario.client().update().trusted.root?.payload.version == 2)
-            #expect(scenario.server.log == ["timestamp", "snapshot.<hash>", "root.<hash>", "timestamp", "snapshot.<hash>"])
+            #expect(
+                scenario.server.log == ["timestamp", "snapshot.<hash>", "root.<hash>", "timestamp", "snapshot.<hash>"]
+            )
         }
     }
 

@@ -30,8 +30,8 @@ struct LiveServer: Sendable {
     }
 
     static func with(
-        _ responder: (String) async throws -> any HTTPResponder,
         tls: Bool = true,
+        _ responder: (String) async throws -> any HTTPResponder,
         _ body: (LiveServer) async throws -> Void
     ) async throws {
         let directory = FileManager.default.temporaryDirectory.appending(path: "trust-live-\(UUID())").path
@@ -145,7 +145,8 @@ struct LiveServerTests {
 
     @Test("a certificate of an unknown authority is refused, unless verification is skipped on purpose")
     func authority() async throws {
-        try await LiveServer.with { _ in ClosureResponder { _ in HTTPResponse(status: .ok, body: .bytes(ByteBuffer(string: "{}"))) }
+        try await LiveServer.with { _ in
+            ClosureResponder { _ in HTTPResponse(status: .ok, body: .bytes(ByteBuffer(string: "{}"))) }
         } _: { live in
             try await NotaryTransport.with(try live.notary) { try await $0.ping() }
             let stranger = try NotaryServer(url: live.url)
@@ -227,7 +228,7 @@ struct LiveServerTests {
         ]
     )
     func statuses(status: Int, body: String, code: TrustClientError.Code) async throws {
-        try await LiveServer.with({ _ in
+        try await LiveServer.with(tls: false) { _ in
             ClosureResponder { _ in
                 HTTPResponse(
                     status: HTTPResponseStatus(statusCode: status),
@@ -235,7 +236,7 @@ struct LiveServerTests {
                     body: status == 204 ? .empty : .bytes(ByteBuffer(string: body))
                 )
             }
-        }, tls: false) { live in
+        } _: { live in
             let gun = try GUN("a/b")
             try await NotaryTransport.with(try NotaryServer(url: live.url + "/")) { transport in
                 let error = await refusal { try await transport.upload([], to: gun) }
@@ -244,11 +245,13 @@ struct LiveServerTests {
         }
     }
 
-    @Test("a challenge is answered with a token that the named service gives for the credentials, once for many requests")
+    @Test(
+        "a challenge is answered with a token that the named service gives for the credentials, once for many requests"
+    )
     func tokens() async throws {
         let seen = Mutex<[String]>([])
         let port = Mutex("")
-        try await LiveServer.with({ _ in
+        try await LiveServer.with(tls: false) { _ in
             ClosureResponder { request in
                 let authorization = request.headers.first(name: "Authorization") ?? "none"
                 seen.withLock { $0.append("\(request.path)?\(request.query ?? "") \(authorization)") }
@@ -261,13 +264,14 @@ struct LiveServerTests {
                     return HTTPResponse(
                         status: .unauthorized,
                         headers: [
-                            "WWW-Authenticate": "Bearer realm=\"\(realm)\",service=\"notary, too\",scope=\"\(scope)\""
+                            "WWW-Authenticate":
+                                "Bearer realm=\"\(realm)\",service=\"notary, too\",scope=\"\(scope)\""
                         ]
                     )
                 }
                 return HTTPResponse(status: .ok, body: .bytes(ByteBuffer(string: "body")))
             }
-        }, tls: false) { live in
+        } _: { live in
             port.withLock { $0 = live.url }
             let gun = try GUN("a/b")
             try await NotaryTransport.with(
@@ -293,14 +297,14 @@ struct LiveServerTests {
 
     @Test("credentials are not sent in clear to wherever a server points")
     func clearRealm() async throws {
-        try await LiveServer.with({ _ in
+        try await LiveServer.with(tls: false) { _ in
             ClosureResponder { _ in
                 HTTPResponse(
                     status: .unauthorized,
                     headers: ["WWW-Authenticate": "Bearer realm=\"http://127.0.0.1.example.com/token\""]
                 )
             }
-        }, tls: false) { live in
+        } _: { live in
             let gun = try GUN("a/b")
             try await NotaryTransport.with(
                 try NotaryServer(url: live.url),

@@ -10,7 +10,10 @@ import TrustClient
 
 @Suite("Publishing a collection")
 struct PublishingTests {
-    @Test("a first publish sends root 1 and targets 2, and a snapshot 2 where its key is here", arguments: [true, false])
+    @Test(
+        "a first publish sends root 1 and targets 2, and a snapshot 2 where its key is here",
+        arguments: [true, false]
+    )
     func firstPublish(serverManagesSnapshot: Bool) async throws {
         try await Scenario.with(serverManagesSnapshot: serverManagesSnapshot) { scenario in
             let upload = try #require(scenario.server.state.withLock { $0.uploads.first })
@@ -143,7 +146,9 @@ struct PublishingTests {
             #expect(try await view.lookup("jane/1")?.role == jane)
             #expect(try await view.signableRoles(for: "jane/2", with: theirs) == [jane])
             let none = view
-            #expect(await refusal { _ = try await none.signableRoles(for: "other", with: theirs) }?.code == .noSigningKey)
+            #expect(
+                await refusal { _ = try await none.signableRoles(for: "other", with: theirs) }?.code == .noSigningKey
+            )
             #expect(try await view.revocableRoles(for: "jane/1", with: theirs) == [jane])
 
             // The key is taken back: what it signed no longer counts.

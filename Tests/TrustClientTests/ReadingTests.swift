@@ -9,7 +9,9 @@ import TrustClient
 
 @Suite("Reading a collection")
 struct ReadingTests {
-    @Test("what one client publishes another reads with an empty directory, and is told whose root it trusts from now on")
+    @Test(
+        "what one client publishes another reads with an empty directory, and is told whose root it trusts from now on"
+    )
     func firstUse() async throws {
         try await Scenario.with { scenario in
             var view = try await scenario.client().update()
@@ -78,7 +80,9 @@ struct ReadingTests {
             }
             #expect(error?.code == .signature)
             #expect(scenario.kept("c").isEmpty)
-            #expect(await refusal { _ = try await scenario.client("d", anchor: .knownOnly).update() }?.code == .signature)
+            #expect(
+                await refusal { _ = try await scenario.client("d", anchor: .knownOnly).update() }?.code == .signature
+            )
         }
     }
 

@@ -14,6 +14,8 @@ final class CollectionHead: Sendable {
     let snapshot: StoredFile?
     let timestampPayload: Timestamp
     let snapshotPayload: Snapshot?
+    /// When the first of the two expires, in milliseconds since 1970.
+    let expiresAt: Int64
     let timestampResponse: HTTPResponse
     let snapshotResponse: HTTPResponse?
 
@@ -37,6 +39,8 @@ final class CollectionHead: Sendable {
         self.snapshotPayload = try snapshot.map {
             try Snapshot(JSONParser.parse($0.content.readableBytesView)["signed"] ?? .null, format: .notary)
         }
+        let expiries = [self.timestampPayload.expires, self.snapshotPayload?.expires].compactMap(\.self)
+        self.expiresAt = expiries.map { $0.seconds * 1000 + $0.nanoseconds / 1_000_000 }.min() ?? 0
         self.timestampResponse = ServedFile(timestamp, configuration: configuration).current
         self.snapshotResponse = snapshot.map { ServedFile($0, configuration: configuration).current }
         self.checkedAt = Atomic(checkedAt)
@@ -57,9 +61,8 @@ final class CollectionHead: Sendable {
     }
 
     /// Whether the timestamp, or the snapshot it leads to, is past its expiry.
-    func isExpired(at now: Expiry) -> Bool {
-        self.timestampPayload.expires < now || self.snapshotPayload.map { $0.expires < now } ?? false
-    }
+    /// - Parameter milliseconds: the time, since 1970.
+    func isExpired(at milliseconds: Int64) -> Bool { self.expiresAt < milliseconds }
 
     /// Roughly what it takes in memory, in bytes: parsed values take several times what their JSON does.
     var cost: Int {

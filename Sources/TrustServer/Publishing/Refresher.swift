@@ -64,7 +64,7 @@ struct Refresher: Sendable {
             if result == .stored {
                 self.logger.info("renewed", metadata: ["gun": "\(gun)", "timestamp": "\(timestamp.payload.version)"])
             }
-            if let newest, newest.isExpired(at: Expiry(now)) { return self.asIs(newest) }
+            if let newest, newest.isExpired(at: self.collections.milliseconds) { return self.asIs(newest) }
             return newest
         }
     }

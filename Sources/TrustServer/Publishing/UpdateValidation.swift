@@ -199,7 +199,7 @@ struct UpdateValidation {
             throw TUFError(
                 .mismatch,
                 role: .snapshot,
-                "the snapshot lists \(missing.text.unicodeScalars.prefix(255)) with a checksum that was never published"
+                "the snapshot lists \(String(missing.text.unicodeScalars.prefix(255))) with a checksum that was never published"
             )
         }
     }

@@ -164,8 +164,8 @@ struct TrustResponder: HTTPResponder {
 
     /// Whether the timestamp and snapshot can be served without looking for new ones.
     private func mayServe(_ head: CollectionHead) -> Bool {
-        !head.isExpired(at: Expiry(self.collections.now()))
-            || head.servedAsIsUntil.load(ordering: .relaxed) > self.collections.milliseconds
+        let now = self.collections.milliseconds
+        return !head.isExpired(at: now) || head.servedAsIsUntil.load(ordering: .relaxed) > now
     }
 
     private func refreshed(_ head: CollectionHead) async throws -> CollectionHead {

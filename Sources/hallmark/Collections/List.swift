@@ -12,26 +12,29 @@ struct List: AsyncParsableCommand {
         abstract: "List the targets of a trusted collection of any files."
     )
 
-    @Argument(help: ArgumentHelp("The collection's globally unique name.", valueName: "gun"))
-    var gun: String
+    @Argument(
+        help: ArgumentHelp("The collection's globally unique name.", valueName: "gun"),
+        transform: GUN.init(argument:)
+    )
+    var gun: GUN
 
     @Option(
         name: [.customShort("r"), .long],
         parsing: .singleValue,
-        help: ArgumentHelp("Only what this role and those below it list; may be repeated.", valueName: "role")
+        help: ArgumentHelp("Only what this role and those below it list; may be repeated.", valueName: "role"),
+        transform: RoleName.init(argument:)
     )
-    var roles: [String] = []
+    var roles: [RoleName] = []
 
     @OptionGroup var trust: TrustOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let gun = try GUN(self.gun)
-        let roles = try self.roles.isEmpty ? [.targets] : self.roles.map { try RoleName(notary: $0) }
-        guard roles.allSatisfy(\.listsTargets) else {
-            throw CommandError(.usage, "only targets and delegated roles list targets")
-        }
-        let listing = try await TrustedFiles(settings: try self.trust.settings).list(gun, roles: roles)
+        let gun = self.gun
+        let listing = try await TrustedFiles(settings: try self.trust.settings).list(
+            gun,
+            roles: self.roles.isEmpty ? [.targets] : self.roles
+        )
         if self.output.output == .json {
             JSONOutput.write(Report(gun, listing))
             return
@@ -41,8 +44,9 @@ struct List: AsyncParsableCommand {
             print("\nNo targets present in this repository.\n")
             return
         }
-        let rows = listing.targets.map {
-            [$0.name, $0.file.hashes.sha256.map { Hexadecimal.encode($0) } ?? "-", String($0.file.length), $0.role.text]
+        let rows = listing.targets.map { target in
+            let digest = target.file.hashes.sha256.map { Hexadecimal.encode($0) } ?? "-"
+            return [target.name, digest, String(target.file.length), target.role.text]
         }
         print("\n\(Table(["NAME", "DIGEST", "SIZE (BYTES)", "ROLE"], rows).text)\n")
     }

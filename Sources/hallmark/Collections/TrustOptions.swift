@@ -19,7 +19,7 @@ struct TrustOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "A CA to trust, PEM. Those in ~/.docker/tls/HOST:PORT count too.",
+            "A CA to trust besides the system's, PEM. Default: those in ~/.docker/tls/HOST:PORT.",
             valueName: "file"
         )
     )

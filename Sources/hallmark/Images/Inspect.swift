@@ -12,20 +12,17 @@ struct Inspect: AsyncParsableCommand {
         abstract: "Say what is signed of an image: tags, digests, signers, keys."
     )
 
-    @Argument(help: ArgumentHelp("REGISTRY/NAME, or with :TAG for that one.", valueName: "image"))
-    var image: String
+    @Argument(
+        help: ArgumentHelp("REGISTRY/NAME, or with :TAG for that one.", valueName: "image"),
+        transform: InspectedImage.init(argument:)
+    )
+    var image: InspectedImage
 
     @OptionGroup var trust: TrustOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let reference = try ImageReference(self.image)
-        if let digest = reference.digest {
-            throw CommandError(.usage, "inspect takes a tag or a repository, not the digest \(digest)")
-        }
-        // A reference without a tag means `latest` everywhere else; here it means all.
-        let isTagged = self.image.split(separator: "/").last?.contains(":") ?? false
-        let repository = try await self.trust.images.inspect(reference, tag: isTagged ? reference.tag : nil)
+        let repository = try await self.trust.images.inspect(self.image.reference, tag: self.image.tag)
         if self.output.output == .json {
             JSONOutput.write(Report(repository))
             return
@@ -40,7 +37,8 @@ struct Inspect: AsyncParsableCommand {
             parts.append("No tag is signed.")
         } else {
             let rows = repository.tags.map { tag in
-                [tag.name, tag.digest?.description ?? "-", tag.signers.isEmpty ? "(Repo Admin)" : tag.signers.joined(separator: ", ")]
+                let signers = tag.signers.isEmpty ? "(Repo Admin)" : tag.signers.joined(separator: ", ")
+                return [tag.name, tag.digest?.description ?? "-", signers]
             }
             parts.append(Table(["SIGNED TAG", "DIGEST", "SIGNERS"], rows).text)
         }

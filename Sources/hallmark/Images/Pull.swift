@@ -16,8 +16,8 @@ struct Pull: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("REGISTRY/NAME:TAG", valueName: "image"))
-    var image: String
+    @Argument(help: ArgumentHelp("REGISTRY/NAME:TAG", valueName: "image"), transform: ImageReference.init(argument:))
+    var image: ImageReference
 
     @Argument(help: ArgumentHelp("A directory or a tar file to write.", valueName: "destination"))
     var destination: String
@@ -33,22 +33,25 @@ struct Pull: AsyncParsableCommand {
     )
     var format: ImageFormat?
 
-    @Option(help: ArgumentHelp("Of several platforms only this one, such as linux/arm64.", valueName: "platform"))
-    var platform: String?
+    @Option(
+        help: ArgumentHelp("Of several platforms only this one, such as linux/arm64.", valueName: "platform"),
+        transform: Platform.init(argument:)
+    )
+    var platform: Platform?
 
     @OptionGroup var trust: TrustOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
         let images = try self.trust.images
-        let reference = try ImageReference(self.image)
+        let reference = self.image
         let path = self.destination.expandingTilde
         let format = self.format ?? (path.hasSuffix(".tar") ? .ociArchive : .oci)
         let progress = ProgressDisplay(isEnabled: self.output.output == .text)
         let (trusted, pulled) = try await progress.showing { report in
             try await images.pull(
                 reference,
-                platform: try self.platform.map { try Platform($0) },
+                platform: self.platform,
                 into: TrustedImages.Destination(path: path, format: format.layout),
                 progress: report
             )

@@ -21,8 +21,8 @@ struct Push: AsyncParsableCommand {
     )
     var source: String
 
-    @Argument(help: ArgumentHelp("REGISTRY/NAME:TAG", valueName: "image"))
-    var image: String
+    @Argument(help: ArgumentHelp("REGISTRY/NAME:TAG", valueName: "image"), transform: ImageReference.init(argument:))
+    var image: ImageReference
 
     @Option(
         help: ArgumentHelp("Which image of a source that has several: its tag there.", valueName: "name")
@@ -34,7 +34,7 @@ struct Push: AsyncParsableCommand {
 
     func run() async throws {
         let images = try self.trust.images
-        let reference = try ImageReference(self.image)
+        let reference = self.image
         let progress = ProgressDisplay(isEnabled: self.output.output == .text)
         let pushed = try await progress.showing { report in
             try await images.push(
@@ -50,7 +50,7 @@ struct Push: AsyncParsableCommand {
             return
         }
         for id in pushed.newRootKeyIDs {
-            Notice.write("Made \(reference.gun), with root key \(id). Back up and take offline its key in the trust directory")
+            Notice.write("Made \(reference.gun), with root key \(id): back its key up, and keep it offline")
         }
         let roles = pushed.roles.map(\.text).joined(separator: ", ")
         print("Pushed and signed \(reference.familiarDescription)@\(pushed.descriptor.digest) as \(roles)")

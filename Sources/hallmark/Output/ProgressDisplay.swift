@@ -55,7 +55,8 @@ final class ProgressDisplay: Sendable {
         let total = state.totals.values.reduce(0, +)
         let done = min(state.done.values.reduce(0, +), total)
         let percent = total > 0 ? done * 100 / total : 100
-        return "\(state.finished) of \(state.totals.count) done, \(Self.size(done)) of \(Self.size(total)) (\(percent) %)"
+        let bytes = "\(Self.size(done)) of \(Self.size(total)) (\(percent) %)"
+        return "\(state.finished) of \(state.totals.count) done, \(bytes)"
     }
 
     private static func size(_ bytes: Int64) -> String {

@@ -37,6 +37,8 @@ extension String {
             default: false
             }
         }
-        return isPlain && !self.isEmpty ? self : "'" + self.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+        guard !isPlain || self.isEmpty else { return self }
+        let parts = self.split(separator: "'", omittingEmptySubsequences: false)
+        return "'" + parts.joined(separator: "'\\''") + "'"
     }
 }

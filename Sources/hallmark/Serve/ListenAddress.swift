@@ -31,7 +31,8 @@ struct ListenAddress: ExpressibleByArgument, Sendable, CustomStringConvertible {
 
     /// True when only this machine can connect.
     var isLoopback: Bool {
-        self.host == "localhost" || self.host == "::1" || (self.host.hasPrefix("127.") && self.host.allSatisfy { $0.isNumber || $0 == "." })
+        ["localhost", "::1"].contains(self.host)
+            || self.host.hasPrefix("127.") && self.host.allSatisfy { $0.isNumber || $0 == "." }
     }
 
     /// True when it stands for every address of the machine.
