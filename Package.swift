@@ -159,7 +159,10 @@ let package = Package(
         ),
         .testTarget(
             name: "ContentTrustTests",
-            dependencies: ["ContentTrust", "TUF", "OCI", "KeyStore", "NotaryAPI", "TrustClient", "RegistryClient"]
+            dependencies: [
+                "ContentTrust", "TUF", "OCI", "KeyStore", "NotaryAPI", "TrustClient", "RegistryClient", "Registry",
+                "TrustServer", "TrustSigner", "HTTPService", "Database", logging, nioHTTP1,
+            ]
         ),
     ]
 )

@@ -38,33 +38,48 @@ package struct NotaryClientConfiguration: Sendable, Hashable {
             throw refuse("\(error)")
         }
         guard root.object != nil else { throw refuse("must be a JSON object") }
+        // A setting of another kind than expected must not count as none: it may be a pin.
+        func section(_ parent: JSONValue?, _ name: String) throws -> JSONValue? {
+            guard let value = parent?[name], value != .null else { return nil }
+            guard value.object != nil else { throw refuse("\(name) must be an object") }
+            return value
+        }
+        func flag(_ section: JSONValue?, _ name: String) throws -> Bool {
+            guard let value = section?[name], value != .null else { return false }
+            guard value == true || value == false else { throw refuse("\(name) must be true or false") }
+            return value == true
+        }
         func text(_ section: JSONValue?, _ name: String) throws -> String? {
             guard let value = section?[name], value != .null, value != "" else { return nil }
             guard let text = value.string else { throw refuse("\(name) must be a string") }
             return text
         }
+        let server = try section(root, "remote_server")
+        let pinning = try section(root, "trust_pinning")
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
         func file(_ name: String) throws -> String? {
-            try text(root["remote_server"], name).map {
+            try text(server, name).map {
                 URL(fileURLWithPath: $0.expandingTilde, relativeTo: folder).path
             }
         }
         self.trustDirectory = try text(root, "trust_dir").map(\.expandingTilde)
-        self.serverURL = try text(root["remote_server"], "url")
+        self.serverURL = try text(server, "url")
         self.authorityFile = try file("root_ca")
         self.certificateFile = try file("tls_client_cert")
         self.privateKeyFile = try file("tls_client_key")
-        guard root["remote_server"]?["skipTLSVerify"] ?? false == false else {
+        guard try !flag(server, "skipTLSVerify") else {
             throw refuse("skipTLSVerify is not supported: name the server's CA in root_ca")
         }
-        let pinning = root["trust_pinning"]
-        guard pinning?["ca"]?.object?.isEmpty ?? true else {
+        guard try section(pinning, "ca")?.object?.isEmpty ?? true else {
             throw refuse("trust_pinning.ca is not supported: pin the root certificate's key id in trust_pinning.certs")
         }
-        self.allowsFirstUse = pinning?["disable_tofu"] ?? false != true
-        for (gun, ids) in pinning?["certs"]?.object ?? [:] {
-            let texts = ids.array?.compactMap(\.string) ?? ids.string.map { [$0] } ?? []
-            guard !texts.isEmpty else { throw refuse("trust_pinning.certs must list key ids for \(gun)") }
+        self.allowsFirstUse = try !flag(pinning, "disable_tofu")
+        for (gun, ids) in try section(pinning, "certs")?.object ?? [:] {
+            let values = ids.array ?? [ids]
+            let texts = values.compactMap(\.string)
+            guard !texts.isEmpty, texts.count == values.count else {
+                throw refuse("trust_pinning.certs must list key ids for \(gun)")
+            }
             self.pinnedKeyIDs[gun] = texts.map { KeyID($0) }
         }
     }

@@ -45,7 +45,10 @@ package struct PassphraseRequest: Sendable, Hashable {
 
     /// The error when all that the sources had are wrong.
     var attemptsExceeded: KeyStoreError {
-        KeyStoreError(.attemptsExceeded, "password invalid, operation has failed.")
+        KeyStoreError(
+            .attemptsExceeded,
+            "password invalid for the \(self.role) key \(self.keyID.text.prefix(7)), operation has failed."
+        )
     }
 }
 

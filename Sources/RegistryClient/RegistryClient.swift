@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AsyncHTTPClient
+import Foundation
 package import Logging
 import NIOCore
 import NIOHTTP1
@@ -356,8 +357,21 @@ extension RegistryClient {
         case let error as HTTPClientError where error == .cancelled:
             CancellationError()
         default:
-            RegistryError(.unreachable, "\(url.origin.scheme)://\(url.origin.authority): \(error)")
+            RegistryError(
+                .unreachable,
+                "cannot reach the registry \(url.origin.scheme)://\(url.origin.authority): "
+                    + Self.reason(error, url.origin.authority)
+            )
         }
+    }
+
+    private static func reason(_ error: any Error, _ authority: String) -> String {
+        if let error = error as? IOError { return String(cString: strerror(error.errnoCode)) }
+        let text = (error as? HTTPClientError)?.shortDescription ?? "\(error)"
+        guard text.contains("CERTIFICATE_VERIFY_FAILED") else { return String(text.prefix(500)) }
+        return
+            "CERTIFICATE_VERIFY_FAILED: its certificate is not valid, or of no authority that is trusted here; put the "
+            + "certificate of its CA into ~/.docker/certs.d/\(authority)/ca.crt, or name it with --tlscacert"
     }
 
     /// Where the registry is. On this machine, whether it speaks TLS is found out by trying.

@@ -94,7 +94,10 @@ extension LoadedCollection {
     /// - Throws: ``TrustClientError`` with code `notSigned` when it is found nowhere, or in another role.
     package mutating func lookupReleased(_ name: String) async throws -> FoundTarget {
         guard let found = try await self.lookup(name, in: [.releases, .targets]) else {
-            throw TrustClientError(.notSigned, "no valid trust data for \(name) in \(self.gun)")
+            throw TrustClientError(
+                .notSigned,
+                "no valid trust data for \(name) in \(self.gun): nobody who may has signed it"
+            )
         }
         guard found.role == .releases || found.role == .targets else {
             throw TrustClientError(

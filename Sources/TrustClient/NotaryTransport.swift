@@ -289,9 +289,10 @@ package final class NotaryTransport: TrustTransport {
         } catch let error as CancellationError {
             throw error
         } catch {
+            let reason = ConnectionFailure.reason(error, host: self.server.url.drop { $0 != ":" }.dropFirst(3))
             throw TrustClientError(
                 .unreachable,
-                "cannot reach the trust server \(self.server.url): \(Self.reason(error))"
+                "cannot reach the trust server \(self.server.url): \(reason)"
             )
         }
     }
@@ -328,8 +329,4 @@ package final class NotaryTransport: TrustTransport {
         }
     }
 
-    private static func reason(_ error: any Error) -> String {
-        let text = (error as? HTTPClientError)?.shortDescription ?? "\(error)"
-        return String(text.prefix(500))
-    }
 }

@@ -55,6 +55,12 @@ struct TrustOptions: ParsableArguments {
     @Flag(name: [.customShort("D"), .long], help: "Log what is asked of servers, on standard error.")
     var debug = false
 
+    func validate() throws {
+        if let server = self.server, !server.hasPrefix("https://") {
+            throw ValidationError("valid https URL required for trust server, got \(server)")
+        }
+    }
+
     var settings: ClientSettings {
         get throws {
             try ClientSettings(

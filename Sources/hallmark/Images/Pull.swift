@@ -48,13 +48,16 @@ struct Pull: AsyncParsableCommand {
         let path = self.destination.expandingTilde
         let format = self.format ?? (path.hasSuffix(".tar") ? .ociArchive : .oci)
         let progress = ProgressDisplay(isEnabled: self.output.output == .text)
+        let platform = self.platform
         let (trusted, pulled) = try await progress.showing { report in
-            try await images.pull(
-                reference,
-                platform: self.platform,
-                into: TrustedImages.Destination(path: path, format: format.layout),
-                progress: report
-            )
+            try await Interruption.guarding {
+                try await images.pull(
+                    reference,
+                    platform: platform,
+                    into: TrustedImages.Destination(path: path, format: format.layout),
+                    progress: report
+                )
+            }
         }
         if self.output.output == .json {
             JSONOutput.write(Report(reference, trusted, pulled, path))

@@ -50,7 +50,12 @@ struct Push: AsyncParsableCommand {
             return
         }
         for id in pushed.newRootKeyIDs {
-            Notice.write("Made \(reference.gun), with root key \(id): back its key up, and keep it offline")
+            Notice.write(
+                """
+                Made \(reference.gun) with root key \(id): tell it to those who will pull. \
+                Back up \(try self.trust.settings.trustDirectory)/private, and keep the root key in it offline
+                """
+            )
         }
         let roles = pushed.roles.map(\.text).joined(separator: ", ")
         print("Pushed and signed \(reference.familiarDescription)@\(pushed.descriptor.digest) as \(roles)")

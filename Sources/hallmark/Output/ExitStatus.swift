@@ -22,6 +22,7 @@ enum ExitStatus: Int32, Sendable {
     case contentMismatch = 15
     case unreachable = 20
     case unauthorised = 21
+    case interrupted = 130
 
     /// Its name in JSON.
     var name: String {
@@ -36,6 +37,27 @@ enum ExitStatus: Int32, Sendable {
         case .contentMismatch: "contentMismatch"
         case .unreachable: "unreachable"
         case .unauthorised: "unauthorised"
+        case .interrupted: "interrupted"
+        }
+    }
+
+    /// What to do about it, where the status alone tells.
+    var advice: String? {
+        switch self {
+        case .noTrustData:
+            "Has it been signed, and on this trust server? --server or DOCKER_CONTENT_TRUST_SERVER names another."
+        case .notSigned:
+            "hallmark inspect REGISTRY/NAME shows which tags are signed."
+        case .expired:
+            "If this machine's clock is right, the publisher has to publish again, or somebody holds newer metadata back."
+        case .rollback:
+            "This is how an attack looks. If the server was put back from a backup, its publisher has to publish again."
+        case .contentMismatch:
+            "The registry, or who is between, does not serve what was signed; nothing of it was kept."
+        case .unauthorised:
+            "docker login REGISTRY keeps credentials that hallmark takes too."
+        case .failure, .usage, .signature, .unreachable, .interrupted:
+            nil
         }
     }
 
@@ -46,6 +68,7 @@ enum ExitStatus: Int32, Sendable {
             case let error as TrustClientError: ExitStatus(rawValue: error.code.exitCode) ?? .failure
             case let error as TUFError: ExitStatus(rawValue: TrustClientError(error).code.exitCode) ?? .failure
             case let error as RegistryError: Self(error.code)
+            case let error as ContentTrustError: error.code == .reference ? .usage : .failure
             case let error as OCIError: error.code == .digestMismatch ? .contentMismatch : .failure
             default: .failure
             }

@@ -18,25 +18,40 @@ struct Failure {
             print(Hallmark.fullMessage(for: self.error))
             exit(0)
         }
+        let isJSON = OutputFormat.requested == .json
         if parserCode == .validationFailure {
-            Self.toStandardError(Hallmark.fullMessage(for: self.error))
+            Self.toStandardError(
+                isJSON
+                    ? Self.json(.usage, Hallmark.message(for: self.error)) : Hallmark.fullMessage(for: self.error)
+            )
             exit(ExitStatus.usage.rawValue)
         }
         let status = ExitStatus(self.error)
-        Self.toStandardError(OutputFormat.requested == .json ? self.json(status) : "hallmark: \(self.error)")
+        let message = "\(self.error)".printable
+        if isJSON {
+            Self.toStandardError(Self.json(status, message))
+        } else {
+            Self.toStandardError((["hallmark: " + message] + [status.advice].compactMap { $0 }).joined(separator: "\n"))
+        }
         exit(status.rawValue)
     }
 
-    private func json(_ status: ExitStatus) -> String {
+    private static func json(_ status: ExitStatus, _ message: String) -> String {
         struct Report: Encodable {
             struct Reason: Encodable {
                 let code: String
                 let exitCode: Int32
                 let message: String
+                let advice: String?
             }
             let error: Reason
         }
-        let reason = Report.Reason(code: status.name, exitCode: status.rawValue, message: "\(self.error)")
+        let reason = Report.Reason(
+            code: status.name,
+            exitCode: status.rawValue,
+            message: message,
+            advice: status.advice
+        )
         return JSONOutput.text(Report(error: reason))
     }
 

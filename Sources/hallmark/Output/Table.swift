@@ -7,7 +7,7 @@ struct Table {
 
     init(_ headers: [String], _ rows: [[String]]) {
         self.headers = headers
-        self.rows = rows
+        self.rows = rows.map { $0.map(\.printable) }
     }
 
     var text: String {
@@ -32,7 +32,7 @@ extension String {
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
                 UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "/"), UInt8(ascii: "."), UInt8(ascii: "-"),
-                UInt8(ascii: "_"):
+                UInt8(ascii: "_"), UInt8(ascii: ":"):
                 true
             default: false
             }

@@ -34,25 +34,16 @@ struct EmbeddedServer {
     private let databases: [any SQLDatabase]
 
     /// Opens the storage, and binds both addresses: connections wait from here on.
+    /// - Throws: ``CommandError`` for what whoever started it can put right.
     static func open(_ configuration: Configuration, logger: Logger) async throws -> EmbeddedServer {
         OpenFiles.raiseLimit()
         let directory = configuration.directory
-        for name in ["", "/signer", "/registry"] {
-            try FileManager.default.createDirectory(
-                atPath: directory + name,
-                withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700]
-            )
-        }
+        try DataDirectory.prepare(directory)
         let registryDatabase = try await SQLiteDatabase(path: directory + "/registry.sqlite")
         let trustDatabase = try await SQLiteDatabase(path: directory + "/trust.sqlite")
         let signerDatabase = try await SQLiteDatabase(path: directory + "/signer/keys.sqlite")
 
-        let registry = try await Registry(
-            configuration: Registry.Configuration(directory: directory + "/registry"),
-            database: registryDatabase,
-            logger: logger
-        )
+        let registry = try await Self.openRegistry(directory, registryDatabase, logger)
         let signer = try await LocalSigner(
             database: signerDatabase,
             passphrases: SignerPassphraseFile(path: directory + "/signer/passphrase")
@@ -87,8 +78,8 @@ struct EmbeddedServer {
             responder: trust.responder,
             logger: logger
         )
-        let registryAddress = try await Self.bind(registryHTTP, configuration.registry)
-        let trustAddress = try await Self.bind(trustHTTP, configuration.trustServer)
+        let registryAddress = try await Self.bind(registryHTTP, configuration.registry, "--registry-address")
+        let trustAddress = try await Self.bind(trustHTTP, configuration.trustServer, "--server-address")
         if !configuration.registry.isLoopback, !configuration.registryUsesTLS {
             logger.warning("the registry speaks plain HTTP beyond this machine; --registry-tls encrypts it")
         }
@@ -104,12 +95,15 @@ struct EmbeddedServer {
         )
     }
 
-    /// Serves until SIGTERM, SIGINT or a failure; then finishes what it accepted and closes the storage.
-    func run() async throws {
+    /// Serves until a signal or a failure; then finishes what it accepted and closes the storage.
+    func run(until signals: UnixSignalsSequence) async throws {
+        let ending = ServiceGroupConfiguration.ServiceConfiguration(
+            service: SignalService(signals: signals),
+            successTerminationBehavior: .gracefullyShutdownGroup
+        )
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: self.services.map { .init(service: $0) },
-                gracefulShutdownSignals: [.sigterm, .sigint],
+                services: self.services.map { .init(service: $0) } + [ending],
                 logger: self.logger
             )
         )
@@ -132,14 +126,37 @@ struct EmbeddedServer {
             + [configuration.registry, configuration.trustServer].filter { !$0.isWildcard }.map(\.host)
     }
 
+    private static func openRegistry(
+        _ directory: String,
+        _ database: any SQLDatabase,
+        _ logger: Logger
+    ) async throws -> Registry {
+        do {
+            return try await Registry(
+                configuration: Registry.Configuration(directory: directory + "/registry"),
+                database: database,
+                logger: logger
+            )
+        } catch let error as FileSystemError where error.number == EWOULDBLOCK {
+            throw CommandError(
+                .failure,
+                "\(directory) is in use by another hallmark serve: end that one, or name another directory with --data"
+            )
+        }
+    }
+
     /// - Returns: the address as clients write it.
-    private static func bind(_ server: HTTPServer, _ address: ListenAddress) async throws -> String {
+    private static func bind(_ server: HTTPServer, _ address: ListenAddress, _ option: String) async throws -> String {
         do {
             let bound = try await server.bind()
             let host = address.isWildcard ? ProcessInfo.processInfo.hostName : address.host
             return ListenAddress(host: host, port: bound.port ?? address.port).description
-        } catch let error as IOError {
-            throw CommandError(.failure, "cannot listen on \(address): \(error)")
+        } catch {
+            let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+            throw CommandError(
+                .failure,
+                "cannot listen on \(address): \(reason); \(option) names another, and port 0 takes a free one"
+            )
         }
     }
 }

@@ -5,6 +5,7 @@ import ContentTrust
 import Foundation
 import Logging
 import NIOCore
+import UnixSignals
 
 /// `hallmark serve`
 struct Serve: AsyncParsableCommand {
@@ -62,6 +63,10 @@ struct Serve: AsyncParsableCommand {
             handler.logLevel = level
             return handler
         }
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        for file in [self.tlsCertificate, self.tlsKey].compactMap({ $0?.expandingTilde }) {
+            try Self.requireReadable(file)
+        }
         let server = try await EmbeddedServer.open(
             EmbeddedServer.Configuration(
                 directory: self.data.expandingTilde,
@@ -79,7 +84,15 @@ struct Serve: AsyncParsableCommand {
         print("ready registry=\(server.registryURL) server=\(server.trustServerURL)")
         // To a pipe, print would keep the line back.
         fflush(nil)
-        try await server.run()
+        try await server.run(until: signals)
+    }
+
+    private static func requireReadable(_ path: String) throws {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw CommandError(.failure, "cannot read \(path): \(String(cString: strerror(errno)))")
+        }
+        _ = close(descriptor)
     }
 
     private static func logLevel(_ text: String) throws -> Logger.Level {
@@ -88,7 +101,8 @@ struct Serve: AsyncParsableCommand {
     }
 
     private static func guide(to server: EmbeddedServer) -> String {
-        let host = server.trustServerURL.dropFirst("https://".count)
+        let host = String(server.trustServerURL.dropFirst("https://".count))
+        let registry = String(server.registryURL.drop { $0 != ":" }.dropFirst(3))
         var lines = [
             "Hallmark \(HallmarkVersion.current): registry \(server.registryURL), trust server \(server.trustServerURL)",
             "Data in \(server.directory)",
@@ -103,11 +117,18 @@ struct Serve: AsyncParsableCommand {
             lines += [
                 "and, once, let its clients know the CA of the trust server:",
                 "",
-                "  install -D \(authority.shellQuoted) ~/.docker/tls/\(host)/ca.crt",
+                "  install -D \(authority.shellQuoted) ~/.docker/tls/\(host.shellQuoted)/ca.crt",
                 "",
             ]
+            if server.registryURL.hasPrefix("https://") {
+                lines += [
+                    "and, on each machine with an engine, podman or skopeo, that of the registry:",
+                    "",
+                    "  install -D \(authority.shellQuoted) /etc/docker/certs.d/\(registry.shellQuoted)/ca.crt",
+                    "",
+                ]
+            }
         }
-        let registry = server.registryURL.drop { $0 != ":" }.dropFirst(3)
         lines += ["Then: docker push \(registry)/name:tag, docker pull \(registry)/name:tag", ""]
         return lines.joined(separator: "\n")
     }

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+
+/// What went wrong on a connection, in words that tell what to do.
+enum ConnectionFailure {
+    /// - Parameter host: the server's name and port.
+    static func reason(_ error: any Error, host: some StringProtocol) -> String {
+        if let error = error as? IOError { return String(cString: strerror(error.errnoCode)) }
+        let text = (error as? HTTPClientError)?.shortDescription ?? "\(error)"
+        if text.contains("CERTIFICATE_VERIFY_FAILED") {
+            return
+                "its certificate is not valid, or of no authority that is trusted here; put the certificate of its CA "
+                + "into ~/.docker/tls/\(host)/ca.crt, or name it with --tlscacert"
+        }
+        if text.contains("failedToValidateHostname") { return "its certificate is not for \(host)" }
+        if text.contains("WRONG_VERSION_NUMBER") || text.contains("HTTP_REQUEST") {
+            return "no TLS is spoken there; name the trust server with --server or DOCKER_CONTENT_TRUST_SERVER"
+        }
+        return String(text.prefix(500))
+    }
+}

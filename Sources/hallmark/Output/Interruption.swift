@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import UnixSignals
+
+/// The end of a command before it is done, by the user or the system.
+enum Interruption {
+    /// Runs what must clean up behind itself: SIGINT and SIGTERM cancel it.
+    /// - Throws: what the body throws; ``CommandError`` with code `interrupted`.
+    static func guarding<Result: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        return try await withThrowingTaskGroup(of: Result?.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                for await _ in signals { return nil }
+                // The body is done.
+                throw CancellationError()
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next(), let result = first else {
+                throw CommandError(.interrupted, "interrupted; nothing of what was begun is kept")
+            }
+            return result
+        }
+    }
+}
