@@ -57,14 +57,32 @@ package struct NotaryClientConfiguration: Sendable, Hashable {
         guard root["remote_server"]?["skipTLSVerify"] ?? false == false else {
             throw refuse("skipTLSVerify is not supported: name the server's CA in root_ca")
         }
-        let pinning = root["trust_pinning"]
-        guard pinning?["ca"]?.object?.isEmpty ?? true else {
+        let pinning = root["trust_pinning"] == .null ? nil : root["trust_pinning"]
+        // What is misspelled here would leave the door open without a word.
+        for (name, _) in root.object ?? [:] where name != "trust_pinning" && name.lowercased() == "trust_pinning" {
+            throw refuse("\(name) must be written trust_pinning")
+        }
+        guard pinning?.object != nil || pinning == nil else { throw refuse("trust_pinning must be an object") }
+        for (name, _) in pinning?.object ?? [:] where !["certs", "ca", "disable_tofu"].contains(name) {
+            throw refuse("trust_pinning has no member \(name); it may have certs and disable_tofu")
+        }
+        guard pinning?["ca"] ?? .null == .null || pinning?["ca"]?.object?.isEmpty == true else {
             throw refuse("trust_pinning.ca is not supported: pin the root certificate's key id in trust_pinning.certs")
         }
-        self.allowsFirstUse = pinning?["disable_tofu"] ?? false != true
-        for (gun, ids) in pinning?["certs"]?.object ?? [:] {
+        switch pinning?["disable_tofu"] {
+        case nil, .null, .bool(false): break
+        case .bool(true): self.allowsFirstUse = false
+        default: throw refuse("trust_pinning.disable_tofu must be true or false")
+        }
+        let certificates = pinning?["certs"]
+        guard certificates?.object != nil || certificates == nil || certificates == .null else {
+            throw refuse("trust_pinning.certs must be an object of key ids by collection")
+        }
+        for (gun, ids) in certificates?.object ?? [:] {
             let texts = ids.array?.compactMap(\.string) ?? ids.string.map { [$0] } ?? []
-            guard !texts.isEmpty else { throw refuse("trust_pinning.certs must list key ids for \(gun)") }
+            guard !texts.isEmpty, texts.count == ids.array?.count ?? 1 else {
+                throw refuse("trust_pinning.certs must list key ids for \(gun)")
+            }
             self.pinnedKeyIDs[gun] = texts.map { KeyID($0) }
         }
     }
