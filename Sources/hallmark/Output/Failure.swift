@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import ContentTrust
 import Foundation
 
 /// The end of a command that did not do what it was asked.
@@ -23,7 +24,9 @@ struct Failure {
             exit(ExitStatus.usage.rawValue)
         }
         let status = ExitStatus(self.error)
-        Self.toStandardError(OutputFormat.requested == .json ? self.json(status) : "hallmark: \(self.error)")
+        Self.toStandardError(
+            OutputFormat.requested == .json ? self.json(status) : "hallmark: \(TerminalText.line("\(self.error)"))"
+        )
         exit(status.rawValue)
     }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ContentTrust
+
 /// Columns under dashed headers, padded with four spaces, as `notary` prints them.
 struct Table {
     private let headers: [String]
@@ -7,7 +9,7 @@ struct Table {
 
     init(_ headers: [String], _ rows: [[String]]) {
         self.headers = headers
-        self.rows = rows
+        self.rows = rows.map { $0.map { TerminalText.line($0) } }
     }
 
     var text: String {
