@@ -1,7 +1,7 @@
 # `make demo` shows the main job, `make test` proves it; both install what they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: build release demo test unit-test integration-test bench format lint docs clean
+.PHONY: build release demo test test-dependencies unit-test integration-test bench format lint docs clean
 
 HALLMARK := $(CURDIR)/.build/debug/hallmark
 
@@ -14,20 +14,21 @@ release: .build/.dependencies
 demo: build
 	scripts/demo $(HALLMARK)
 
-test: unit-test integration-test
+# Some unit tests ask openssl, tar and skopeo for their opinion: what they need comes first.
+test: test-dependencies unit-test integration-test
+
+test-dependencies:
+	scripts/install-test-dependencies
 
 # One build makes the tests and the command that the integration tests drive.
 unit-test: .build/.dependencies
 	swift build --build-tests
 	swift test --skip-build
 
-integration-test: .build/.dependencies
-	scripts/install-test-dependencies
-	@test -x $(HALLMARK) || swift build --product hallmark
+integration-test: build test-dependencies
 	HALLMARK=$(HALLMARK) IntegrationTests/run
 
-bench: release
-	scripts/install-test-dependencies
+bench: release test-dependencies
 	Benchmarks/run
 
 format:
