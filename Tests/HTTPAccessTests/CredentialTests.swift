@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@testable import RegistryClient
+@testable import HTTPAccess
 
 private let challengeCases: [(String, [AuthenticationChallenge])] = [
     (#"Basic realm="a, b""#, [.basic]),
@@ -26,13 +26,6 @@ private let loopbackCases: [(String, Bool)] = [
     ("128.0.0.1", false), ("127.0.0.256", false), ("[::2]", false), ("notlocalhost", false), ("127.0.0.1.", false),
 ]
 
-private let locationCases: [(String, String?)] = [
-    ("/v2/x?a=b", "https://r.example/v2/x?a=b"), ("https://R.example:443/y", "https://r.example/y"),
-    ("//other/z", "https://other/z"), ("?d=1", "https://r.example/v2/a/b?d=1"), ("c", "https://r.example/v2/a/c"),
-    ("http://h?q#f", "http://h/?q"), ("ftp://x/", nil), ("file:///etc/passwd", nil), ("https://u:p@h/", nil),
-    ("https:///x", nil), ("", nil), ("/a b", nil),
-]
-
 struct CredentialTests {
     @Test(
         "Challenges are taken apart as HTTP defines them",
@@ -48,16 +41,7 @@ struct CredentialTests {
         arguments: loopbackCases
     )
     func loopback(authority: String, isLoopback: Bool) {
-        #expect(RegistryURL.Origin(scheme: .https, authority: authority)?.isLoopback == isLoopback)
-    }
-
-    @Test(
-        "Locations are resolved against the URL they came from",
-        arguments: locationCases
-    )
-    func locations(location: String, expected: String?) throws {
-        let base = try #require(RegistryURL("https://r.example/v2/a/b?c=d"))
-        #expect((try? base.resolving(location))?.description == expected)
+        #expect(HTTPURL.Origin(scheme: .https, authority: authority)?.isLoopback == isLoopback)
     }
 
     private func withConfiguration(_ json: String, _ body: (String) async throws -> Void) async throws {
@@ -86,11 +70,11 @@ struct CredentialTests {
                 let found4 = try await source.credential(for: other)
                 #expect(found4 == nil)
             }
-            await #expect(throws: RegistryError.self) { try await source.credential(for: "broken") }
+            await #expect(throws: HTTPAccessError.self) { try await source.credential(for: "broken") }
         }
         #expect(try await DockerConfigCredentials(path: "/nonexistent/config.json").credential(for: "a") == nil)
         try await self.withConfiguration("{") { path in
-            await #expect(throws: RegistryError.self) {
+            await #expect(throws: HTTPAccessError.self) {
                 try await DockerConfigCredentials(path: path).credential(for: "a")
             }
         }
@@ -104,7 +88,7 @@ struct CredentialTests {
                 do {
                     _ = try await source.credential(for: "r.example")
                     Issue.record("helper \(name) cannot have answered")
-                } catch let error as RegistryError {
+                } catch let error as HTTPAccessError {
                     #expect(error.code == .credentials)
                 }
                 let found5 = try await source.credential(for: "other.example")
