@@ -151,7 +151,7 @@ let package = Package(
             name: "ContentTrustTests",
             dependencies: [
                 "ContentTrust", "TUF", "OCI", "KeyStore", "NotaryAPI", "TrustClient", "RegistryClient", "Registry",
-                "TrustServer", "TrustSigner", "HTTPService", "Database", logging, nioHTTP1,
+                "TrustServer", "TrustSigner", "HTTPService", "Database", logging, nioCore, nioHTTP1,
             ]
         ),
     ]

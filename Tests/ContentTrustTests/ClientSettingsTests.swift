@@ -3,6 +3,7 @@
 import ContentTrust
 import Foundation
 import NotaryAPI
+import RegistryClient
 import TUF
 import Testing
 import TrustClient

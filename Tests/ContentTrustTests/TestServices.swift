@@ -6,6 +6,7 @@ import Foundation
 import HTTPService
 import KeyStore
 import Logging
+import NIOCore
 import NIOHTTP1
 import NotaryAPI
 import OCI
