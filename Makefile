@@ -4,12 +4,14 @@ SHELL := /bin/bash
 .PHONY: build release demo test test-dependencies unit-test integration-test bench format lint docs clean
 
 HALLMARK := $(CURDIR)/.build/debug/hallmark
+# With Swift's libraries linked in: it starts faster, takes less memory, and runs where no Swift is installed.
+RELEASE := swift build --configuration release --scratch-path .build-release --static-swift-stdlib
 
 build: .build/.dependencies
 	swift build --product hallmark
 
 release: .build/.dependencies
-	swift build --configuration release --scratch-path .build-release --product hallmark
+	$(RELEASE) --product hallmark
 
 demo: build
 	scripts/demo $(HALLMARK)
@@ -28,8 +30,11 @@ unit-test: .build/.dependencies
 integration-test: build test-dependencies
 	HALLMARK=$(HALLMARK) IntegrationTests/run
 
+# BENCH=… hands options to it, as in `make bench BENCH="--parts registry --rounds 3"`.
 bench: release test-dependencies
-	Benchmarks/run
+	scripts/install-test-dependencies wrk
+	$(RELEASE) --product hallmark-load
+	Benchmarks/run $(BENCH)
 
 format:
 	swift format --in-place --parallel --recursive Sources Tests Benchmarks Package.swift

@@ -102,6 +102,16 @@ let package = Package(
             ]
         ),
 
+        // A tool of the benchmarks, not a product.
+        .executableTarget(
+            name: "hallmark-load",
+            dependencies: [
+                "TUF", "OCI", "KeyStore", "NotaryAPI", nioCore, nioPosix, nioHTTP1, nioSSL,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Benchmarks/Load"
+        ),
+
         .testTarget(
             name: "TUFTests",
             dependencies: ["TUF", crypto, cryptoExtras, x509, asn1],

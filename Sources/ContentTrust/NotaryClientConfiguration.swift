@@ -70,6 +70,13 @@ package struct NotaryClientConfiguration: Sendable, Hashable {
         guard try !flag(server, "skipTLSVerify") else {
             throw refuse("skipTLSVerify is not supported: name the server's CA in root_ca")
         }
+        // What is misspelled here would leave the door open without a word.
+        for (name, _) in root.object ?? [:] where name != "trust_pinning" && name.lowercased() == "trust_pinning" {
+            throw refuse("\(name) must be written trust_pinning")
+        }
+        for (name, _) in pinning?.object ?? [:] where !["certs", "ca", "disable_tofu"].contains(name) {
+            throw refuse("trust_pinning has no member \(name); it may have certs and disable_tofu")
+        }
         guard try section(pinning, "ca")?.object?.isEmpty ?? true else {
             throw refuse("trust_pinning.ca is not supported: pin the root certificate's key id in trust_pinning.certs")
         }

@@ -43,8 +43,13 @@ struct StrictJSON {
     private init(_ bytes: [UInt8], names: Names) {
         self.bytes = bytes
         self.names = names
-        self.foldedTop = Set(names.top.map { $0.lowercased() })
-        self.foldedNested = Set(names.nested.map { $0.lowercased() })
+        self.foldedTop = Set(names.top.map(Self.folded))
+        self.foldedNested = Set(names.nested.map(Self.folded))
+    }
+
+    /// One spelling for all that Go takes for the same name: it folds the long s, too, which has no upper case of its own.
+    private static func folded(_ name: String) -> String {
+        String(name.lowercased().map { $0 == "\u{17F}" ? "s" : $0 })
     }
 
     /// Decodes a document whose top is an object.
@@ -140,8 +145,8 @@ extension StrictJSON {
     private func checkSpelling(_ name: String, _ place: Place) throws {
         let isOtherSpelling =
             switch place {
-            case .top: !self.names.top.contains(name) && self.foldedTop.contains(name.lowercased())
-            case .nested: !self.names.nested.contains(name) && self.foldedNested.contains(name.lowercased())
+            case .top: !self.names.top.contains(name) && self.foldedTop.contains(Self.folded(name))
+            case .nested: !self.names.nested.contains(name) && self.foldedNested.contains(Self.folded(name))
             case .elsewhere: false
             }
         guard !isOtherSpelling else {

@@ -155,6 +155,8 @@ extension FileBlobStore {
         try self.makeDirectory(root + "/blobs")
         for algorithm in Digest.Algorithm.allCases {
             let parent = "\(root)/blobs/\(algorithm.rawValue)"
+            // The last of them is there: so are the others, and a start need not look for all 256.
+            if try self.status(parent + "/ff") != nil { continue }
             try self.makeDirectory(parent)
             for byte in UInt8.min...UInt8.max {
                 try self.makeDirectory(parent + "/" + (byte < 16 ? "0" : "") + String(byte, radix: 16))

@@ -2,6 +2,7 @@
 
 package import Database
 package import FoundationEssentials
+import HTTPService
 package import Logging
 package import NIOPosix
 import OCI
@@ -17,6 +18,8 @@ package struct Registry: Sendable {
         package var maximumBlobSize: Int64 = 1 << 40
         /// How many requests may send blobs at the same time; each takes up to 2 MiB of memory. Default: 256.
         package var maximumReceivingUploads = 256
+        /// The most bytes of manifests that are received at once. Default: 256 MiB.
+        package var manifestMemory = 256 << 20
         /// After how many seconds without bytes a request loses its upload to a newer one. Default: 5.
         package var uploadStallTime: TimeInterval = 5
         /// How many seconds an upload may lie untouched before it is dropped. Default: a week.
@@ -128,6 +131,7 @@ package struct Registry: Sendable {
                 allowsSparseIndexes: configuration.allowsSparseIndexes,
                 clock: clock
             ),
+            manifestBudget: HTTPBodyBudget(bytes: configuration.manifestMemory),
             cache: ResponseCache(limit: configuration.cacheSize),
             seen: self.seen,
             clock: clock,

@@ -76,18 +76,19 @@ extension RegistryResponder {
         _ request: HTTPRequest
     ) async throws -> HTTPResponse {
         let tags = try Self.tags(query)
-        let content = try await request.body.collect(upTo: Manifest.maximumSize)
-        let receipt = try await self.changing(name) {
-            try await self.manifests.put(
-                ManifestService.Request(
-                    repository: name,
-                    reference: reference,
-                    tags: tags,
-                    contentType: request.headers.first(name: "content-type"),
-                    content: content,
-                    condition: Conditions.push(request.headers)
+        let receipt = try await self.manifestBudget.collecting(request.body, upTo: Manifest.maximumSize) { content in
+            try await self.changing(name) {
+                try await self.manifests.put(
+                    ManifestService.Request(
+                        repository: name,
+                        reference: reference,
+                        tags: tags,
+                        contentType: request.headers.first(name: "content-type"),
+                        content: content,
+                        condition: Conditions.push(request.headers)
+                    )
                 )
-            )
+            }
         }
         var headers: HTTPHeaders = [
             "location": "/v2/\(name)/manifests/\(receipt.digest)",

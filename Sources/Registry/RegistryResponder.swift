@@ -22,6 +22,7 @@ package struct RegistryResponder: HTTPResponder {
     let blobs: any BlobStore
     let uploads: UploadService
     let manifests: ManifestService
+    let manifestBudget: HTTPBodyBudget
     let cache: ResponseCache
     let seen: SeenBlobs
     let clock: @Sendable () -> Date
@@ -104,6 +105,8 @@ package struct RegistryResponder: HTTPResponder {
             known = error
         case let error as HTTPBodyTooLargeError:
             known = RegistryError(.sizeInvalid, "\(error)", status: .payloadTooLarge)
+        case let error as HTTPBodyBudgetError:
+            known = RegistryError(.tooManyRequests, "\(error)", headers: ["retry-after": "1"])
         case let error as DatabaseError where error.code == .storageFull:
             known = Self.noSpace
         case let error as DatabaseError where error.code == .unavailable || error.code == .serializationFailure:

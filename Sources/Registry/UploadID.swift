@@ -26,13 +26,15 @@ package struct UploadID: Sendable, Hashable, CustomStringConvertible {
 
     /// A new id from a source of randomness.
     package init(using generator: inout some RandomNumberGenerator) {
-        let digits = Array("0123456789abcdef")
+        // The system's generator is a system call each time: two draws give all 32 digits.
+        let digits = [generator.next() as UInt64, generator.next()].map { bits in
+            let digits = String(bits, radix: 16)
+            return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+        }.joined()
         var text = ""
-        for position in 0..<36 {
-            switch position {
-            case 8, 13, 18, 23: text.append("-")
-            default: text.append(digits.randomElement(using: &generator) ?? "0")
-            }
+        for (position, digit) in digits.enumerated() {
+            if [8, 12, 16, 20].contains(position) { text.append("-") }
+            text.append(digit)
         }
         self.description = text
     }

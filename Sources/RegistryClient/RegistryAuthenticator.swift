@@ -90,7 +90,7 @@ final class RegistryAuthenticator: Sendable {
             if let token = self.state.withLock({ $0.tokens[scopes] }), token.expiry > now {
                 return "Bearer " + token.value
             }
-            guard let url = RegistryURL(realm), url.origin.scheme == .https || allowsPlainRealm else {
+            guard let url = RegistryURL(realm), self.mayAsk(url.origin, allowsPlain: allowsPlainRealm) else {
                 throw RegistryError(
                     .invalidResponse,
                     "\(self.registry) names \"\(RegistryError.printable(realm))\" to authenticate, which is not an HTTPS URL"
@@ -105,6 +105,14 @@ final class RegistryAuthenticator: Sendable {
             }
             return "Bearer " + token.value
         }
+    }
+
+    /// Whether credentials may go there. A registry that is spoken to in plain because it is on this machine does not make
+    /// plain what leaves the machine.
+    private func mayAsk(_ service: RegistryURL.Origin, allowsPlain: Bool) -> Bool {
+        guard service.scheme == .http else { return true }
+        let isLocal = RegistryURL.Origin(scheme: .http, authority: self.registry)?.isLoopback ?? false
+        return allowsPlain && (service.isLoopback || !isLocal)
     }
 
     private func fetch(

@@ -68,6 +68,9 @@ package enum CollectionWarning: Sendable, Hashable, CustomStringConvertible {
     case offline(reason: String, timestampExpires: Expiry)
     /// A delegated role that has expired or lacks signatures: it counts as empty.
     case delegationSkipped(RoleName, reason: String)
+    /// Keys are pinned, and none of them is among those of the root that was known before: either it has been rotated since, or
+    /// it was trusted without the pin.
+    case rootNotPinned(rootKeyIDs: [KeyID], path: String)
 
     /// A sentence.
     package var description: String {
@@ -76,6 +79,9 @@ package enum CollectionWarning: Sendable, Hashable, CustomStringConvertible {
             "could not ask the trust server (\(reason)): using what is cached, which is valid until \(expires)"
         case .delegationSkipped(let role, let reason):
             "the role \(role) is left out: \(reason)"
+        case .rootNotPinned(let ids, let path):
+            "no root key of this collection is pinned any more: it has \(ids.map(\.text).joined(separator: ", ")). If its "
+                + "publisher has rotated the root key, pin the new one; if not, remove \(path) and do not trust what it led to"
         }
     }
 }

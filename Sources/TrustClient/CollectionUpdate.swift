@@ -42,6 +42,7 @@ struct CollectionUpdate: Sendable {
             guard try await self.refreshRoot() else { throw error }
             try await self.loadBelowRoot()
         }
+        self.warnUnlessPinned()
         try await self.keep()
     }
 
@@ -109,6 +110,15 @@ extension CollectionUpdate {
         }
     }
 
+    /// A root that is known needs no pin, since rotation may have led to it, and is trusted as Notary trusts it. But a pin that
+    /// came after a wrong first use must not go unheard.
+    private mutating func warnUnlessPinned() {
+        guard case .keyIDs(let pinned) = self.client.trust.anchor, let root = self.trusted.root else { return }
+        let keys = root.payload.roles[.root]?.keyIDs ?? []
+        guard pinned.isDisjoint(with: keys) else { return }
+        self.warn(.rootNotPinned(rootKeyIDs: keys, path: self.client.cache.path(of: .root, in: self.client.gun)))
+    }
+
     /// Follows the chain of roots to the newest one.
     /// - Returns: false when there is no newer one, or none to be had.
     private mutating func refreshRoot() async throws -> Bool {
@@ -166,25 +176,18 @@ extension CollectionUpdate {
 
     /// Trusts a newer root and keeps it at once: however the update ends, this step need not be made again.
     private mutating func takeRoot(_ bytes: [UInt8]) async throws {
-        let known = self.trusted.root?.payload
         var next = self.trusted
         try next.updateRoot(bytes)
-        if let known, let new = next.root?.payload, try Self.onlineKeysChanged(known, new) {
-            // What was signed with the old keys must not bind any longer, or who stole them could lock us out for ever.
-            try await self.client.cache.remove([.timestamp, .snapshot], of: self.client.gun)
-            self.cachedFiles[.timestamp] = nil
-            self.cachedFiles[.snapshot] = nil
-        }
+        // What was signed with the old keys must not bind any longer, or who stole them could lock us out for ever.
+        let forgotten = RoleName.topLevel.filter { next.isForgotten($0) && $0 != .root }
+        try await self.client.cache.remove(
+            forgotten,
+            of: self.client.gun,
+            withDelegations: next.rotatedRoles.contains(.snapshot)
+        )
+        for role in forgotten { self.cachedFiles[role] = nil }
         try await self.keep([MetadataUpload(role: .root, bytes: bytes)], next)
         self.trusted = next
-    }
-
-    private static func onlineKeysChanged(_ old: Root, _ new: Root) throws -> Bool {
-        for role in [RoleName.timestamp, .snapshot]
-        where Set(try old.keys(of: role).keys) != Set(try new.keys(of: role).keys) {
-            return true
-        }
-        return false
     }
 }
 
@@ -269,7 +272,10 @@ extension CollectionUpdate {
         let cached = try await self.cached(role)
         if let cached { self.trusted.rememberTargets(role, cached) }
         let bytes = try await self.fetchListed(role, listed, cached: cached)
+        let forgotten = self.trusted.rotatedRoles
         try self.trusted.updateTargets(role, bytes)
+        let rotated = self.trusted.rotatedRoles.subtracting(forgotten)
+        if !rotated.isEmpty { try await self.client.cache.remove(rotated.sorted(), of: self.client.gun) }
         if role.isDelegation { try await self.keep([MetadataUpload(role: role, bytes: bytes)], self.trusted) }
     }
 

@@ -66,13 +66,16 @@ package struct MetadataCache: Sendable {
     }
 
     /// Forgets metadata of roles.
-    package func remove(_ roles: [RoleName], of gun: GUN) async throws {
+    /// - Parameter withDelegations: that of all delegated roles as well.
+    package func remove(_ roles: [RoleName], of gun: GUN, withDelegations: Bool = false) async throws {
+        try Self.check(gun)
         let paths = try roles.map { try self.checkedPath(of: $0, in: gun) }
         let metadata = "\(self.directory(of: gun))/metadata"
         try await TrustDirectory.run {
             guard FileManager.default.fileExists(atPath: metadata) else { return }
             try TrustDirectory.locked(metadata) {
                 for path in paths { try DurableFile.remove(path) }
+                if withDelegations { try TrustDirectory.removeTree("\(metadata)/\(RoleName.targets.text)") }
             }
         }
     }

@@ -52,7 +52,7 @@ package struct TrustServer: Sendable {
             publisher: publisher,
             refresher: refresher,
             health: health,
-            budget: UploadBudget(bytes: configuration.uploadMemory),
+            budget: HTTPBodyBudget(bytes: configuration.uploadMemory),
             metrics: RequestMetrics(metrics),
             logger: logger
         )

@@ -181,7 +181,7 @@ struct CompactJWE: Sendable {
         )
     }
 
-    private static func decode(_ text: String) -> [UInt8]? {
+    static func decode(_ text: String) -> [UInt8]? {
         guard !text.utf8.contains(where: { [UInt8(ascii: "+"), UInt8(ascii: "/"), UInt8(ascii: "=")].contains($0) })
         else {
             return nil

@@ -19,12 +19,16 @@ final class KeyEncryption: Sendable {
     /// Wrapping keys that are kept; Notary's rows have a salt each, and must not fill the memory.
     private static let maximumKept = 256
 
+    /// What RFC 7518 asks for at least. To try 2^256 passphrases is out of reach whatever one costs, and each start of the
+    /// signer pays it.
+    private static let iterationsOfRandom = 1000
+
     private let iterations: Int
     private let salts = Mutex<[Passphrase: [UInt8]]>([:])
     /// Held while deriving, which only happens on threads for such work: nobody derives what another is about to have.
     private let wrappingKeys = Mutex<[Wrapping: SymmetricKey]>([:])
 
-    /// - Parameter iterations: of PBKDF2-HMAC-SHA512, for keys that are written.
+    /// - Parameter iterations: of PBKDF2-HMAC-SHA512, for keys that are written under a passphrase that people choose.
     init(iterations: Int) {
         self.iterations = iterations
     }
@@ -37,7 +41,11 @@ final class KeyEncryption: Sendable {
             salts[passphrase] = salt
             return salt
         }
-        let derivation = CompactJWE.Derivation(algorithm: .hs512a256kw, salt: salt, iterations: self.iterations)
+        let derivation = CompactJWE.Derivation(
+            algorithm: .hs512a256kw,
+            salt: salt,
+            iterations: passphrase.isRandom ? min(self.iterations, Self.iterationsOfRandom) : self.iterations
+        )
         let wrappingKey = try self.wrappingKey(Wrapping(passphrase: passphrase, derivation: derivation))
         return try CompactJWE.encrypt(plaintext, derivation: derivation, wrappingKey: wrappingKey)
     }
@@ -58,5 +66,12 @@ final class KeyEncryption: Sendable {
             keys[wrapping] = key
             return key
         }
+    }
+}
+
+extension Passphrase {
+    /// Whether it has the form of those that ``SignerPassphraseFile`` makes: 256 random bits in base64url.
+    var isRandom: Bool {
+        self.bytes.count == 43 && CompactJWE.decode(String(decoding: self.bytes, as: UTF8.self))?.count == 32
     }
 }

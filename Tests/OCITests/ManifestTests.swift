@@ -43,6 +43,7 @@ private let refusedManifestCases: [(String, MediaType?)] = [
     (#"{"schemaVersion":2,"schemaVersion":2,\#(config),"layers":[]}"#, .imageManifest),
     (#"{"schemaVersion":2,\#(config),"layers":[],"l\u0061yers":[]}"#, .imageManifest),
     (#"{"schemaVersion":2,\#(config),"layers":[],"Layers":[\#(layer)]}"#, .imageManifest),
+    ("{\"schemaVersion\":2,\(config),\"layers\":[],\"layer\u{17F}\":[\(layer)]}", .imageManifest),
     (
         #"{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"\#(digest)","size":1,"Digest":"y"}]}"#,
         .imageIndex

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import Logging
+import NIOCore
+import NIOHTTP1
+import Synchronization
 import Testing
 
 @testable import RegistryClient
@@ -34,6 +38,35 @@ private let locationCases: [(String, String?)] = [
 ]
 
 struct CredentialTests {
+    @Test(
+        "A registry on this machine, spoken to in plain, cannot have credentials sent in plain to another",
+        arguments: [
+            ("127.0.0.1:5000", "http://192.0.2.1/token", false), ("localhost:5000", "http://localhost.evil/t", false),
+            ("127.0.0.1:5000", "http://127.0.0.1:5001/token", true), ("127.0.0.1:5000", "https://192.0.2.1/t", true),
+            ("insecure.example", "http://auth.example/token", true),
+        ]
+    )
+    func plainRealm(_ registry: String, _ realm: String, _ isAsked: Bool) async throws {
+        let asked = Mutex(false)
+        let authenticator = RegistryAuthenticator(
+            registry: registry,
+            source: FixedCredential(.password(username: "u", password: "p")),
+            now: { .now },
+            logger: Logger(label: "test")
+        )
+        let answer = try? await authenticator.authorization(
+            after: ["Bearer realm=\"\(realm)\""],
+            rejected: nil,
+            scopes: [],
+            allowsPlainRealm: true
+        ) { _, _, _, _ in
+            asked.withLock { $0 = true }
+            return (.ok, ByteBuffer(string: #"{"token":"t"}"#))
+        }
+        #expect(asked.withLock { $0 } == isAsked)
+        #expect(answer == (isAsked ? "Bearer t" : nil))
+    }
+
     @Test(
         "Challenges are taken apart as HTTP defines them",
         arguments: challengeCases

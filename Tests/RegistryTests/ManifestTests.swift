@@ -18,6 +18,16 @@ struct ManifestTests {
         try await fixture.pushBlob(Self.layer, to: "a")
     }
 
+    @Test("manifests beyond the memory set aside for them are told to come again")
+    func memory() async throws {
+        try await RegistryFixture.run(.set(\.manifestMemory, 10)) { fixture in
+            let reply = try await fixture.putManifest(Array(repeating: 0x20, count: 11), to: "a", as: "t")
+            #expect(reply.status == 429)
+            #expect(reply.codes == ["TOOMANYREQUESTS"])
+            #expect(reply["retry-after"] == "1")
+        }
+    }
+
     @Test(
         "every kind of manifest comes back byte for byte with its own type, by tag and by digest, whatever Accept says"
     )

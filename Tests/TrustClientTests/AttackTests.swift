@@ -3,6 +3,7 @@
 import FoundationEssentials
 import KeyStore
 import NotaryAPI
+import Synchronization
 import TUF
 import Testing
 import TrustClient
@@ -266,6 +267,60 @@ struct RootRotationTests {
             var view = try await scenario.client().update()
             #expect(try #require(view.freshness).version < 100)
             #expect(try await view.lookup("v1") != nil)
+        }
+    }
+
+    @Test(
+        "what no longer binds after a rotation is gone from the disk before anything else can go wrong",
+        arguments: [
+            (RoleName.snapshot, ["root.json"]),
+            (.timestamp, ["root.json", "targets.json", "targets/jane.json"]),
+            (.targets, ["root.json", "snapshot.json", "targets/jane.json", "timestamp.json"]),
+        ]
+    )
+    func forgottenFiles(_ role: RoleName, _ left: [String]) async throws {
+        try await Scenario.with { scenario in
+            let jane = RoleName("targets/jane")
+            let key = try await scenario.keys.make(RoleName("jane"))
+            _ = try await scenario.publisher.publish([
+                .addKeys([key.publicKey], to: jane), .addPaths([""], to: jane), .add("hers", .content("1"), to: jane),
+            ])
+            var view = try await scenario.client().update()
+            #expect(try await view.lookup("hers")?.role == jane)
+            #expect(scenario.kept().count == 5)
+            try await scenario.publisher.rotateKey(of: role, to: role == .targets ? .local([]) : .server)
+            // The update gets to the new root and no further, as if the process ended there.
+            let hasRoot = Mutex(false)
+            scenario.server.intercept { asked, _ in
+                if asked == .root {
+                    hasRoot.withLock { $0 = true }
+                } else if hasRoot.withLock({ $0 }) {
+                    throw TrustClientError(.unauthorised, "cut")
+                }
+                return nil
+            }
+            #expect(await refusal { _ = try await scenario.client().update() }?.code == .unauthorised)
+            #expect(scenario.kept().keys.sorted() == left)
+            scenario.server.behave()
+            var after = try await scenario.client().update()
+            #expect(try await after.lookup("hers")?.role == jane)
+        }
+    }
+
+    @Test("a delegation's old metadata is gone from the disk when its keys change")
+    func forgottenDelegation() async throws {
+        try await Scenario.with { scenario in
+            let jane = RoleName("targets/jane")
+            let key = try await scenario.keys.make(RoleName("jane"))
+            _ = try await scenario.publisher.publish([
+                .addKeys([key.publicKey], to: jane), .addPaths([""], to: jane), .add("hers", .content("1"), to: jane),
+            ])
+            var view = try await scenario.client().update()
+            #expect(try await view.lookup("hers")?.role == jane)
+            let second = try await scenario.keys.make(RoleName("jane"))
+            _ = try await scenario.publisher.publish([.addKeys([second.publicKey], to: jane)])
+            _ = try await scenario.client().update()
+            #expect(scenario.kept()["targets/jane.json"] == nil)
         }
     }
 

@@ -86,6 +86,19 @@ struct ReadingTests {
         }
     }
 
+    @Test("a root that is known already, and is not the pinned one, is told of")
+    func laterPin() async throws {
+        try await Scenario.with { scenario in
+            let good = try await scenario.client().update().keyIDs(of: .root)
+            #expect(try await scenario.client(anchor: .keyIDs(Set(good))).update().warnings == [])
+            let warnings = try await scenario.client(anchor: .keyIDs([KeyID("00")])).update().warnings
+            guard case .rootNotPinned(good, _) = warnings.first else {
+                Issue.record("no warning: \(warnings)")
+                return
+            }
+        }
+    }
+
     @Test("without the server the cached timestamp goes on counting, with a warning, until it expires")
     func offline() async throws {
         try await Scenario.with { scenario in

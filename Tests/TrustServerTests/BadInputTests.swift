@@ -180,6 +180,21 @@ struct BadInputTests {
         }
     }
 
+    @Test("what is only announced takes no memory from other publishers")
+    func announced() async throws {
+        try await TestServer.with {
+            $0.uploadMemory = 10
+        } _: { server in
+            let reply = try await server.send(
+                .POST,
+                "/v2/g/_trust/tuf/",
+                headers: ["Content-Length": "1000000", "Content-Type": "multipart/form-data; boundary=b"],
+                body: Array("--b".utf8)
+            )
+            #expect(reply.status == 400)
+        }
+    }
+
     @Test("publishers beyond the memory set aside for uploads are told to come again")
     func memory() async throws {
         try await TestServer.with {

@@ -26,8 +26,7 @@ public struct TrustedCollection: Sendable {
     /// The trusted targets roles.
     public private(set) var targets: [RoleName: Verified<Targets>] = [:]
 
-    /// The roles whose keys have changed since the remembered root. What is stored of them, and for the snapshot that of all
-    /// targets roles too, no longer binds: their owner should delete it.
+    /// The roles whose keys have changed since the remembered root. ``isForgotten(_:)`` says which roles that concerns.
     public private(set) var rotatedRoles: Set<RoleName> = []
 
     // The highest of each role that was trusted before, in earlier updates or in this one.
@@ -93,8 +92,8 @@ extension TrustedCollection {
         self.oldTargets = self.oldTargets.filter { !self.isForgotten($0.key) }
     }
 
-    /// Whether what was trusted of a role before no longer binds.
-    private func isForgotten(_ role: RoleName) -> Bool {
+    /// Whether what was trusted of a role before no longer binds: what is stored of it is to be deleted.
+    public func isForgotten(_ role: RoleName) -> Bool {
         // The keys of timestamp and snapshot vouch for each other's versions, and the snapshot's for those of all targets.
         if role == .timestamp || role == .snapshot {
             return !self.rotatedRoles.isDisjoint(with: [.timestamp, .snapshot])

@@ -16,7 +16,7 @@ struct TrustResponder: HTTPResponder {
     let publisher: Publisher
     let refresher: Refresher
     let health: HealthChecks
-    let budget: UploadBudget
+    let budget: HTTPBodyBudget
     let metrics: RequestMetrics
     let logger: Logger
 
@@ -203,27 +203,25 @@ struct TrustResponder: HTTPResponder {
         let limit = self.configuration.uploadLimit
         let announced = request.headers.first(name: "Content-Length").flatMap { Int($0) }
         guard announced ?? 0 <= limit else { return self.tooLarge }
-        let response = try await self.budget.reserving(announced ?? limit) { () async throws -> HTTPResponse in
-            let body: ByteBuffer
-            do {
-                body = try await request.body.collect(upTo: limit)
-            } catch is HTTPBodyTooLargeError {
-                return self.tooLarge
+        let contentType = request.headers.first(name: "Content-Type")
+        do {
+            return try await self.budget.collecting(request.body, upTo: limit) { body in
+                // Checking signatures takes its time: not on the connection's event loop, which serves others too.
+                try await withTaskExecutorPreference(globalConcurrentExecutor) {
+                    let upload = try Upload(
+                        Array(body.readableBytesView),
+                        contentType: contentType,
+                        partLimit: self.configuration.uploadPartLimit
+                    )
+                    try await self.publish(upload, to: gun)
+                    return HTTPResponse(status: .ok)
+                }
             }
-            let contentType = request.headers.first(name: "Content-Type")
-            // Checking signatures takes its time: not on the connection's event loop, which serves others too.
-            return try await withTaskExecutorPreference(globalConcurrentExecutor) {
-                let upload = try Upload(
-                    Array(body.readableBytesView),
-                    contentType: contentType,
-                    partLimit: self.configuration.uploadPartLimit
-                )
-                try await self.publish(upload, to: gun)
-                return HTTPResponse(status: .ok)
-            }
+        } catch is HTTPBodyTooLargeError {
+            return self.tooLarge
+        } catch is HTTPBodyBudgetError {
+            return HTTPResponse(status: .serviceUnavailable, headers: ["Retry-After": "5"], closesConnection: true)
         }
-        return response
-            ?? HTTPResponse(status: .serviceUnavailable, headers: ["Retry-After": "5"], closesConnection: true)
     }
 
     private func publish(_ upload: Upload, to gun: GUN) async throws {

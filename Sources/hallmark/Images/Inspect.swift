@@ -28,7 +28,7 @@ struct Inspect: AsyncParsableCommand {
             return
         }
         Notice.show(gun: repository.gun, firstUse: repository.firstUse, warnings: repository.warnings)
-        print(Self.text(repository))
+        print(TerminalText.lines(Self.text(repository)))
     }
 
     private static func text(_ repository: TrustedRepository) -> String {

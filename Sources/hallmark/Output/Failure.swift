@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ContentTrust
 import ArgumentParser
 import Foundation
 
@@ -27,7 +28,7 @@ struct Failure {
             exit(ExitStatus.usage.rawValue)
         }
         let status = ExitStatus(self.error)
-        let message = "\(self.error)".printable
+        let message = TerminalText.line("\(self.error)")
         if isJSON {
             Self.toStandardError(Self.json(status, message))
         } else {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import ContentTrust
 import Foundation
 
 /// For whom a command's output is.
@@ -24,7 +25,7 @@ enum JSONOutput {
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
         // These are structs of strings and numbers of our own: they always encode.
         guard let data = try? encoder.encode(value) else { return "{}" }
-        return String(decoding: data, as: UTF8.self)
+        return TerminalText.json(String(decoding: data, as: UTF8.self))
     }
 
     static func write(_ value: some Encodable) {

@@ -7,7 +7,7 @@ struct Table {
 
     init(_ headers: [String], _ rows: [[String]]) {
         self.headers = headers
-        self.rows = rows.map { $0.map(\.printable) }
+        self.rows = rows.map { $0.map { TerminalText.line($0) } }
     }
 
     var text: String {

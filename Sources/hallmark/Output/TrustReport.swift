@@ -45,6 +45,6 @@ enum Notice {
     }
 
     static func write(_ text: String) {
-        FileHandle.standardError.write(Data((text.printable + "\n").utf8))
+        FileHandle.standardError.write(Data((TerminalText.line(text) + "\n").utf8))
     }
 }

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loads: each runs a client on the client's core, and returns figures only if every reply was right."""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import urllib.parse
+
+from servers import pinned
+
+MIB = 1 << 20
+
+
+class Loads:
+    def __init__(self, settings, directory):
+        self.settings = settings
+        self.directory = pathlib.Path(directory)
+        self.runs = 0
+
+    def run(self, *command):
+        result = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=pinned(self.settings.client_cpu, self.settings.nice),
+        )
+        if result.returncode != 0:
+            raise SystemExit(f"{command[0]} failed: {result.stderr.strip() or result.stdout.strip()}\n{command}")
+        return result.stdout
+
+    # Reads
+
+    def get(self, url, connections=16, reconnect=False, headers=()):
+        """GET of one small document, again and again."""
+        command = ["wrk", "--threads", "1", "--connections", str(connections), "--latency"]
+        command += ["--duration", f"{self.settings.seconds}s", "--timeout", "10s"]
+        for header in [*headers, *(["Connection: close"] if reconnect else [])]:
+            command += ["--header", header]
+        output = self.run(*command, url)
+        if "Non-2xx" in output:
+            raise SystemExit(f"{url}: not every reply was 2xx:\n{output}")
+        failed = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", output)
+        if failed and any(int(count) for count in failed.groups()):
+            raise SystemExit(f"{url}: {failed[0]}")
+        value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", output).groups()
+        return {
+            "rate": float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1]),
+            "count": int(re.search(r"(\d+) requests in", output)[1]),
+            "p99_ms": float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit],
+        }
+
+    def curl(self, *arguments):
+        """One request; its body goes to nowhere."""
+        output = self.run(
+            "curl", "--silent", "--show-error", "--output", "/dev/null", "--max-time", "300", "--header", "Expect:",
+            "--write-out", "%{http_code} %{size_download} %{size_upload} %{time_total}\n%header{location}", *arguments,
+        )
+        figures, _, location = output.partition("\n")
+        status, received, sent, seconds = figures.split()
+        return int(status), int(received), int(sent), float(seconds), location.strip()
+
+    def download(self, url, size):
+        status, received, _, seconds, _ = self.curl(url)
+        if status != 200 or received != size:
+            raise SystemExit(f"{url}: {status}, {received} of {size} bytes")
+        return {"rate": size / MIB / seconds, "count": size / MIB}
+
+    # Uploads
+
+    def new_blob(self, size, pieces=1):
+        """A blob that no server has seen, cut into pieces: their paths, and the digest of all."""
+        whole = hashlib.sha256()
+        paths = []
+        block = os.urandom(MIB)
+        for piece in range(pieces):
+            path = self.directory / f"piece-{piece}"
+            with open(path, "wb") as file:
+                for number in range(size // pieces // MIB):
+                    content = os.urandom(16) + block[16:]
+                    whole.update(content)
+                    file.write(content)
+            paths.append(str(path))
+        return paths, f"sha256:{whole.hexdigest()}"
+
+    def begin_upload(self, registry):
+        status, _, _, seconds, location = self.curl("--request", "POST", registry + "/v2/bench/big/blobs/uploads/")
+        if status != 202:
+            raise SystemExit(f"{registry}: an upload was not begun: {status}")
+        return urllib.parse.urljoin(registry, location), seconds
+
+    def upload(self, registry, blob, style):
+        """One blob: `put` sends it whole, `stream` as one PATCH of unknown length, `chunks` in one PATCH a piece."""
+        paths, digest = blob
+        size = sum(os.path.getsize(path) for path in paths)
+        location, total = self.begin_upload(registry)
+        octets = ["--header", "Content-Type: application/octet-stream"]
+        offset = 0
+        if style != "put":
+            for path in paths:
+                count = os.path.getsize(path)
+                framing = f"Content-Range: {offset}-{offset + count - 1}"
+                if style == "stream":
+                    framing = "Transfer-Encoding: chunked"
+                status, _, _, seconds, next_location = self.curl(
+                    "--request", "PATCH", *octets, "--header", framing, "--upload-file", path, location
+                )
+                if status != 202:
+                    raise SystemExit(f"{registry}: a chunk was answered with {status}")
+                location = urllib.parse.urljoin(registry, next_location)
+                offset += count
+                total += seconds
+        last = ["--upload-file", paths[0]] if style == "put" else ["--data-binary", ""]
+        joint = "&" if "?" in location else "?"
+        status, _, _, seconds, _ = self.curl(
+            "--request", "PUT", *octets, *last, f"{location}{joint}digest={urllib.parse.quote(digest)}"
+        )
+        if status != 201:
+            raise SystemExit(f"{registry}: an upload was ended with {status}")
+        status, _, _, _, _ = self.curl("--head", f"{registry}/v2/bench/big/blobs/{digest}")
+        if status != 200:
+            raise SystemExit(f"{registry}: the blob it took is not there: {status}")
+        return {"rate": size / MIB / (total + seconds), "count": size / MIB}
+
+    # What hallmark-load does
+
+    def own(self, verb, url, connections, count, *arguments):
+        self.runs += 1
+        output = self.run(
+            self.settings.load, verb, "--url", url, "--connections", str(connections), "--count", str(count),
+            "--run", f"run{self.runs}", *arguments,
+        )
+        figures = json.loads(output)
+        return {"rate": figures["rate"], "count": figures["count"], "p99_ms": figures["p99Milliseconds"]}
+
+
+def scratch(parent):
+    return tempfile.mkdtemp(prefix="hallmark-bench.", dir=parent)
