@@ -27,6 +27,7 @@ package struct ClientSettings: Sendable {
     ///   - authorityFile: `--tlscacert`.
     ///   - trustDirectory: `-d/--trust-dir`.
     ///   - configurationFile: `-c/--config`.
+    ///   - environment: the process's variables.
     /// - Throws: ``ContentTrustError`` with code `configuration`.
     package init(
         server: String? = nil,

@@ -6,7 +6,10 @@ import Foundation
 package enum AtomicFile {
     /// Writes `bytes` under a temporary name, syncs, renames to `path`, syncs the directory. Blocks: not for event loops
     /// or the cooperative pool while requests are served.
-    /// - Parameter permissions: The file's mode from its first byte on, whatever the umask.
+    /// - Parameters:
+    ///   - bytes: What the file will hold.
+    ///   - path: Where it will be.
+    ///   - permissions: The file's mode from its first byte on, whatever the umask.
     /// - Throws: ``AtomicFileError`` that names the step and the path.
     package static func write(_ bytes: some Collection<UInt8>, to path: String, permissions: UInt16 = 0o644) throws {
         let temporary = path + ".tmp-" + String(UInt64.random(in: .min ... .max), radix: 16)

@@ -32,6 +32,8 @@ package final class HTTPServer: Service, Sendable {
     private let state = Mutex<State>(.new)
 
     /// - Parameters:
+    ///   - configuration: Where it listens, and its limits.
+    ///   - responder: Answers requests.
     ///   - logger: Takes failures of requests and of the server itself.
     ///   - accessLogger: Takes one line for each request, at level info; `logger` when nil.
     package init(

@@ -21,6 +21,7 @@ package final class HealthChecks: Service, Sendable {
 
     /// - Parameters:
     ///   - interval: The pause between two rounds.
+    ///   - logger: Takes what changes.
     ///   - sleep: Waits for that long; tests give their own.
     package init(
         interval: Duration = .seconds(10),

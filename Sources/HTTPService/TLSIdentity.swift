@@ -37,8 +37,10 @@ package final class TLSIdentity: Service, Sendable {
 
     /// Loads, and with an authority makes, what is needed.
     /// - Parameters:
+    ///   - source: Where key and certificate come from.
     ///   - clientAuthorities: A PEM file of the roots that clients' certificates must lead to; nil to ask for none.
     ///   - interval: The pause between two looks at the files.
+    ///   - logger: Takes what happens to the certificate.
     ///   - sleep: Waits for that long; tests give their own.
     /// - Throws: ``TLSIdentityError`` that names the file and what is wrong with it.
     package static func load(

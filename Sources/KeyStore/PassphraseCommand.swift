@@ -13,7 +13,7 @@ package struct PassphraseCommand: PassphraseSource {
     private let timeout: TimeInterval
 
     /// - Parameters:
-    ///   - command: the program's path and its arguments; no shell is involved.
+    ///   - command: the program, looked up in `PATH` unless it has a slash, and its arguments; no shell is involved.
     ///   - environment: the program's variables.
     ///   - timeout: after how many seconds it is ended.
     package init(_ command: [String], environment: [String: String], timeout: Double = 60) {
@@ -72,7 +72,7 @@ package struct PassphraseCommand: PassphraseSource {
         let variables = environment.map { strdup("\($0.key)=\($0.value)") }
         defer { for text in arguments + variables { free(text) } }
         var identifier: pid_t = 0
-        let result = posix_spawn(&identifier, program, &actions, nil, arguments + [nil], variables + [nil])
+        let result = posix_spawnp(&identifier, program, &actions, nil, arguments + [nil], variables + [nil])
         guard result == 0 else { throw self.failure(program, result) }
         return identifier
     }

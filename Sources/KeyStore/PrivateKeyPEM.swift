@@ -88,7 +88,10 @@ package struct PrivateKeyPEM: Sendable, Hashable {
     }
 
     /// Encrypts a key in the form that Go's notary and docker read. Blocks for some milliseconds.
-    /// - Parameter passphrase: when empty, the key is written in clear, as Notary does.
+    /// - Parameters:
+    ///   - key: the key.
+    ///   - attributes: what the file says of it.
+    ///   - passphrase: when empty, the key is written in clear, as Notary does.
     package init(_ key: PrivateKey, attributes: KeyAttributes, passphrase: Passphrase) throws {
         let info = try PKCS8.encodeAsNotary(key.material)
         if passphrase.isEmpty {

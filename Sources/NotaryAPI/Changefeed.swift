@@ -45,7 +45,7 @@ package enum ChangefeedResponse {
     }
 
     /// Reads the JSON; `null` records, as Notary's memory store has them, are none.
-    /// - Throws: ``TUFError`` with code `malformed`.
+    /// - Throws: `TUFError` with code `malformed`.
     package static func decode(_ body: [UInt8]) throws -> [ChangeRecord] {
         let value = try JSONParser.parse(body)
         return try (value["records"]?.array ?? []).map { record in

@@ -15,7 +15,7 @@ package struct GUN: Sendable, Hashable, Comparable, CustomStringConvertible {
 
     /// Takes a name: 1 to 255 bytes of UTF-8, no `*`, no control characters, and between slashes no empty segment, `.` or
     /// `..`.
-    /// - Throws: ``TUFError`` with code `invalid`, saying which rule is broken.
+    /// - Throws: `TUFError` with code `invalid`, saying which rule is broken.
     package init(_ text: String) throws {
         func refuse(_ reason: String) -> TUFError {
             TUFError(.invalid, "\(String(text.unicodeScalars.prefix(80))) is not the name of a collection: \(reason)")

@@ -19,8 +19,8 @@ package struct UploadKey: Sendable, Hashable {
 /// Where the bytes of blobs and of unfinished uploads are kept.
 ///
 /// The store knows bytes only. Whether a blob exists is what the database says; a store may hold bytes that no row
-/// names (a crash came between the two), and such bytes are never trusted. Callers serialise ``place(_:as:replacing:)``
-/// and ``removeBlob(_:)`` for one digest. Every method may be called from any thread and must not block it, and goes on
+/// names (a crash came between the two), and such bytes are never trusted. Callers serialise `place(_:as:replacing:)`
+/// and `removeBlob(_:)` for one digest. Every method may be called from any thread and must not block it, and goes on
 /// when its task is cancelled: what was begun is brought to an end.
 package protocol BlobStore: Sendable {
     /// Starts an empty upload that outlives a restart of the process.

@@ -118,6 +118,7 @@ package final class NotaryTransport: TrustTransport {
 
     /// Opens a client. ``shutdown()`` must be called when it is no longer needed.
     /// - Parameters:
+    ///   - server: where it is, and how to reach it.
     ///   - credentials: asked when the server, or the token service it names, wants to know who this is.
     ///   - now: the time that tokens expire at.
     ///   - uptime: the time that slow bodies are measured with.

@@ -24,7 +24,7 @@ package struct EnvironmentSignerPassphrases: SignerPassphrases {
     /// - Parameters:
     ///   - environment: the process's variables.
     ///   - defaultAlias: notary-signer's `storage.default_alias`; `NOTARY_SIGNER_DEFAULT_ALIAS` when nil.
-    /// - Throws: ``SignerError`` with code `passphrase` when neither names an alias.
+    /// - Throws: `SignerError` with code `passphrase` when neither names an alias.
     package init(environment: [String: String], defaultAlias: String? = nil) throws {
         self.environment = environment
         guard let alias = defaultAlias ?? environment["NOTARY_SIGNER_DEFAULT_ALIAS"], !alias.isEmpty else {

@@ -7,28 +7,23 @@ enum DataDirectory {
     /// Makes it, for its owner alone.
     /// - Throws: ``CommandError`` that says why it cannot be used.
     static func prepare(_ path: String) throws {
-        for name in ["", "/signer", "/registry"] {
-            do {
-                try FileManager.default.createDirectory(
-                    atPath: path + name,
-                    withIntermediateDirectories: true,
-                    attributes: [.posixPermissions: 0o700]
-                )
-            } catch {
-                throw CommandError(
-                    .failure,
-                    "cannot make the directory \(path + name): \(Self.reason(error)); name another with --data"
-                )
-            }
-        }
+        for name in ["", "/signer", "/registry"] { try Self.make(path + name) }
     }
 
-    private static func reason(_ error: any Error) -> String {
-        let error = error as NSError
-        let cause = error.userInfo[NSUnderlyingErrorKey] as? NSError
-        guard let cause, cause.domain == NSPOSIXErrorDomain, let number = CInt(exactly: cause.code) else {
-            return error.localizedDescription
+    private static func make(_ path: String) throws {
+        if mkdir(path, 0o700) == 0 { return }
+        var reason = errno
+        let parent = (path as NSString).deletingLastPathComponent
+        if reason == ENOENT, !parent.isEmpty, parent != path {
+            try Self.make(parent)
+            if mkdir(path, 0o700) == 0 { return }
+            reason = errno
         }
-        return String(cString: strerror(number))
+        var isDirectory: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue { return }
+        throw CommandError(
+            .failure,
+            "cannot make the directory \(path): \(String(cString: strerror(reason))); name another with --data"
+        )
     }
 }

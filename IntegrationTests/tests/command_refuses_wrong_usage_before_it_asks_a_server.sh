@@ -1,0 +1,39 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+. "$(dirname "$0")/../lib.sh"
+
+need_hallmark "only hallmark has this command"
+
+digest=sha256:$(printf '0%.0s' {1..64})
+nowhere=https://127.0.0.1:1
+
+step "exit code 2, with what was wrong and how to go on"
+exits 2 hallmark nonsense
+exits 2 hallmark pull
+says "<image>"
+says "hallmark pull --help"
+exits 2 hallmark pull 127.0.0.1:1/a:b
+exits 2 hallmark pull --server $nowhere 127.0.0.1:1/UPPER:b out
+says "UPPER"
+exits 2 hallmark pull --server $nowhere "127.0.0.1:1/a@$digest" out
+says "tag"
+exits 2 hallmark inspect --server $nowhere "127.0.0.1:1/a@$digest"
+exits 2 hallmark pull --server $nowhere --platform nonsense 127.0.0.1:1/a:b out
+says "linux/arm64"
+exits 2 hallmark pull --server $nowhere --format nonsense 127.0.0.1:1/a:b out
+says "docker-archive"
+exits 2 hallmark pull --server http://127.0.0.1:1 127.0.0.1:1/a:b out
+says "https"
+exits 2 hallmark list --server $nowhere --role snapshot example.com/a
+exits 2 hallmark list --server $nowhere ../a
+exits 2 hallmark key list --output xml
+says "json"
+exits 2 hallmark serve --tls-certificate chain.pem
+says "--tls-key"
+exits 2 hallmark serve --log-level loud
+[[ ! -e out ]] || fail "something was written"
+
+step "what is asked for as JSON is refused as JSON"
+exits 2 hallmark pull --output json
+[[ -z $OUT ]] || fail "something is on standard output"
+equal "$(jq --compact-output '[.error.code, .error.exitCode]' <<<"$ERR")" '["usage",2]' "error"
