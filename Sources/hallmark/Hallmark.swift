@@ -22,6 +22,7 @@ struct Hallmark: AsyncParsableCommand {
     )
 
     static func main() async {
+        CoreDumps.disable()
         do {
             var command = try Self.parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
