@@ -287,10 +287,8 @@ extension CollectionUpdate {
 
     /// Keeps what was verified together.
     private func keep() async throws {
+        if self.firstUse != nil, let root = self.trusted.root { try await self.keepFirst(root) }
         var files: [MetadataUpload] = []
-        if self.firstUse != nil, let root = self.trusted.root {
-            files.append(MetadataUpload(role: .root, bytes: root.bytes))
-        }
         if let targets = self.trusted.targets[.targets] {
             files.append(MetadataUpload(role: .targets, bytes: targets.bytes))
         }
@@ -301,6 +299,23 @@ extension CollectionUpdate {
             files.append(MetadataUpload(role: .timestamp, bytes: timestamp.bytes))
         }
         try await self.keep(files, self.trusted)
+    }
+
+    /// Keeps a root that was trusted because it came first, unless another process has had its first use meanwhile: of two
+    /// roots the one that was there before stays, and who has the other one is told.
+    private func keepFirst(_ root: Verified<Root>) async throws {
+        let (cache, gun, trust) = (self.client.cache, self.client.gun, self.client.trust)
+        try await cache.write([MetadataUpload(role: .root, bytes: root.bytes)], of: gun) { _, present, _ in
+            guard let present = try? UnverifiedMetadata(present, format: .notary) else { return false }
+            return (try? trust.verifyStored(present)) != nil
+        }
+        guard try await cache.read(.root, of: gun) == root.bytes else {
+            throw TrustClientError(
+                .storage,
+                "\(gun): while this ran, another process has begun to trust another root of it than the server sent here "
+                    + "(\(cache.path(of: .root, in: gun))). Try again: what that root does not vouch for will be refused"
+            )
+        }
     }
 
     private func keep(_ files: [MetadataUpload], _ trusted: TrustedCollection) async throws {

@@ -23,6 +23,7 @@ struct Hallmark: AsyncParsableCommand {
 
     static func main() async {
         StandardStreams.ensureOpen()
+        CoreDumps.disable()
         do {
             var command = try Self.parseAsRoot()
             if var command = command as? any AsyncParsableCommand {

@@ -88,6 +88,28 @@ struct TrustDirectoryTests {
         }
     }
 
+    @Test("of two first uses at once, the one that ends later does not put its root in the place of the other's")
+    func racingFirstUse() async throws {
+        try await Scenario.with { scenario in
+            try await Scenario.with { attacker in
+                let forged = [RoleName.root, .timestamp, .snapshot, .targets].map { attacker.server.current($0) }
+                _ = try await scenario.client().update()
+                let good = scenario.kept()
+                let path = "\(scenario.directory)/reader/tuf/\(scenario.gun)/metadata/root.json"
+                try FileManager.default.removeItem(atPath: path)
+                // The honest update ends while the other one is being lied to.
+                scenario.server.intercept { role, _ in
+                    if role == .targets { try Data(good["root.json"] ?? []).write(to: URL(fileURLWithPath: path)) }
+                    return forged[[RoleName.root, .timestamp, .snapshot, .targets].firstIndex(of: role) ?? 0]
+                }
+                #expect(await refusal { _ = try await scenario.client().update() }?.code == .storage)
+                #expect(scenario.kept()["root.json"] == good["root.json"])
+                scenario.server.behave()
+                #expect(try await scenario.client().update().trusted.root?.bytes == good["root.json"])
+            }
+        }
+    }
+
     @Test("many readers of one directory at once all get through, and leave it whole")
     func concurrent() async throws {
         try await Scenario.with { scenario in

@@ -180,6 +180,23 @@ struct BadInputTests {
         }
     }
 
+    @Test("a flood of signatures is refused before one of them is checked")
+    func signatureFlood() async throws {
+        let signature = #"{"keyid":"a","method":"ecdsa","sig":"AA=="}"#
+        let list = Array(repeating: signature, count: 1000).joined(separator: ",")
+        let file = Array(#"{"signed":{"_type":"Targets","version":1},"signatures":[\#(list)]}"#.utf8)
+        try await TestServer.with { server in
+            let few = try await server.publish([(.targets, file), (RoleName("targets/a"), file)], to: "g")
+            #expect(few.error?.code == .invalidUpdate)
+            let many = try await server.publish(
+                [(.targets, file), (RoleName("targets/a"), file), (RoleName("targets/b"), file)],
+                to: "g"
+            )
+            #expect(many.status == 400)
+            #expect(many.error?.code == .malformedUpload)
+        }
+    }
+
     @Test("what is only announced takes no memory from other publishers")
     func announced() async throws {
         try await TestServer.with {

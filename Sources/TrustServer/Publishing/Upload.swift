@@ -5,6 +5,10 @@ import TUF
 
 /// What a publisher has sent: metadata by role, well-formed and not yet believed.
 struct Upload: Sendable {
+    /// The most signatures on all files together. One takes up to milliseconds to check: without this bound an upload of
+    /// 32 MiB could keep a processor busy for minutes.
+    static let signatureLimit = 2048
+
     let files: [RoleName: UnverifiedMetadata]
 
     /// Reads the body of an upload, each part in turn.
@@ -29,6 +33,11 @@ struct Upload: Sendable {
             } catch {
                 throw NotaryError(.malformedJSON, detail: .text("\(role): \(error)"))
             }
+        }
+        let signatures = files.values.reduce(0) { $0 + $1.signatures.count }
+        guard signatures <= Self.signatureLimit else {
+            let limit = "\(signatures) signatures on all files together, at most \(Self.signatureLimit) are checked"
+            throw NotaryError(.malformedUpload, detail: .text(limit))
         }
         self.files = files
     }
