@@ -36,28 +36,36 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
-        // Level 0: values and one SQL interface.
+        // Level 0: files that a power cut cannot halve.
+        .target(name: "DurableFiles"),
+
+        // Level 1: values and one SQL interface.
         .target(name: "TUF", dependencies: [crypto, cryptoExtras, x509, asn1]),
-        .target(name: "OCI", dependencies: [crypto, "CZlib"]),
-        .target(name: "Database", dependencies: [.product(name: "GRDB", package: "GRDB.swift"), logging]),
+        .target(name: "OCI", dependencies: ["DurableFiles", crypto, "CZlib"]),
+        .target(
+            name: "Database",
+            dependencies: ["DurableFiles", .product(name: "GRDB", package: "GRDB.swift"), logging]
+        ),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
-        // Level 1: what both ends of a protocol share.
-        .target(name: "KeyStore", dependencies: ["TUF", crypto, cryptoExtras, x509, asn1]),
+        // Level 2: what both ends of a protocol share.
+        .target(name: "KeyStore", dependencies: ["DurableFiles", "TUF", crypto, cryptoExtras, x509, asn1]),
         .target(name: "NotaryAPI", dependencies: ["TUF"]),
         .target(name: "HTTPAccess", dependencies: [nioCore, nioPosix, nioHTTP1, nioSSL, nioFoundation, httpClient]),
         .target(
             name: "HTTPService",
             dependencies: [
-                crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioFoundation, nioSSL, serviceLifecycle,
+                "DurableFiles", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioFoundation, nioSSL,
+                serviceLifecycle,
             ]
         ),
 
-        // Level 2: clients and servers.
+        // Level 3: clients and servers.
         .target(
             name: "TrustClient",
             dependencies: [
-                "TUF", "KeyStore", "NotaryAPI", "HTTPAccess", crypto, x509, logging, nioCore, nioHTTP1, nioSSL,
+                "DurableFiles", "TUF", "KeyStore", "NotaryAPI", "HTTPAccess", crypto, x509, logging, nioCore, nioHTTP1,
+                nioSSL,
                 nioFoundation,
                 httpClient,
             ]
@@ -70,7 +78,10 @@ let package = Package(
         ),
         .target(
             name: "TrustSigner",
-            dependencies: ["TUF", "KeyStore", "Database", "NotaryAPI", "HTTPService", crypto, cryptoExtras, logging]
+            dependencies: [
+                "DurableFiles", "TUF", "KeyStore", "Database", "NotaryAPI", "HTTPService", crypto, cryptoExtras,
+                logging,
+            ]
         ),
         .target(
             name: "TrustServer",
@@ -82,16 +93,17 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix, nioHTTP1, nioFoundation,
-                serviceLifecycle,
+                "DurableFiles", "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix, nioHTTP1,
+                nioFoundation, serviceLifecycle,
             ]
         ),
 
-        // Level 3: names to digests.
+        // Level 4: names to digests.
         .target(
             name: "ContentTrust",
             dependencies: [
-                "TUF", "OCI", "KeyStore", "NotaryAPI", "HTTPAccess", "TrustClient", "RegistryClient", logging, nioSSL,
+                "DurableFiles", "TUF", "OCI", "KeyStore", "NotaryAPI", "HTTPAccess", "TrustClient", "RegistryClient",
+                logging, nioSSL,
             ]
         ),
 
@@ -99,6 +111,7 @@ let package = Package(
         .executableTarget(
             name: "hallmark",
             dependencies: [
+                "DurableFiles",
                 "TUF", "OCI", "Database", "KeyStore", "NotaryAPI", "HTTPService", "TrustClient", "RegistryClient",
                 "TrustSigner", "TrustServer", "Registry", "ContentTrust", logging, nioCore, serviceLifecycle,
                 unixSignals,
@@ -121,6 +134,7 @@ let package = Package(
             dependencies: ["TUF", crypto, cryptoExtras, x509, asn1],
             exclude: ["Vectors"]
         ),
+        .testTarget(name: "DurableFilesTests", dependencies: ["DurableFiles"]),
         .testTarget(name: "OCITests", dependencies: ["OCI", crypto]),
         .testTarget(name: "DatabaseTests", dependencies: ["Database"]),
         .testTarget(name: "KeyStoreTests", dependencies: ["KeyStore", "TUF", crypto]),
@@ -160,7 +174,8 @@ let package = Package(
         .testTarget(
             name: "RegistryTests",
             dependencies: [
-                "Registry", "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix, nioHTTP1,
+                "Registry", "DurableFiles", "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix,
+                nioHTTP1,
                 httpClient,
             ]
         ),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DurableFiles
 import Foundation
 import GRDB
 import Synchronization
@@ -45,7 +46,7 @@ package final class SQLiteDatabase: SQLDatabase {
         self.path = path
         self.maximumReaders = max(2, min(8, ProcessInfo.processInfo.activeProcessorCount))
         let readers = self.maximumReaders
-        self.pool = try await runBlocking { try SQLiteFile.open(path: path, maximumReaders: readers) }
+        self.pool = try await BlockingWork.wait { try SQLiteFile.open(path: path, maximumReaders: readers) }
     }
 
     package func read<Result: Sendable>(
@@ -93,7 +94,7 @@ package final class SQLiteDatabase: SQLDatabase {
         }
         let pool = self.pool
         do {
-            try await runBlocking {
+            try await BlockingWork.wait {
                 // Leaves everything in the one file, for whoever copies it. Should it fail, the log still has it all.
                 _ = try? pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
                 try pool.close()

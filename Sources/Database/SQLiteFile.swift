@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DurableFiles
 import Foundation
 import GRDB
 
@@ -77,11 +78,11 @@ enum SQLiteFile {
 
     /// A new file is there after a power cut only when its directory has been synced.
     private static func syncDirectory(of path: String) throws {
-        let directory = URL(fileURLWithPath: path).deletingLastPathComponent().path
-        let descriptor = Foundation.open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw self.failure("open", path: directory, errno) }
-        defer { Foundation.close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw self.failure("sync", path: directory, errno) }
+        do {
+            try DurableFile.syncDirectory(DurableFile.directory(of: path))
+        } catch let error as FileSystemError {
+            throw self.failure(error.operation, path: error.path, error.number)
+        }
     }
 
     private static func failure(_ verb: String, path: String, _ number: Int32) -> DatabaseError {
@@ -90,12 +91,5 @@ enum SQLiteFile {
             code: isFull ? .storageFull : .unavailable,
             message: "cannot \(verb) \(path): \(String(cString: strerror(number)))"
         )
-    }
-}
-
-/// Runs blocking work on a thread that is not of the cooperative pool.
-func runBlocking<Result: Sendable>(_ work: @escaping @Sendable () throws -> Result) async throws -> Result {
-    try await withCheckedThrowingContinuation { continuation in
-        DispatchQueue.global().async { continuation.resume(with: Swift.Result { try work() }) }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Crypto
+import DurableFiles
 package import Foundation
 import SwiftASN1
 import X509
@@ -57,14 +58,10 @@ package struct LocalCertificateAuthority: Sendable {
 
     /// The server's identity; makes the authority and the certificate that are missing, and a new certificate when the
     /// old one is near its end, is for other names or of another authority. Blocks while it writes files.
-    /// - Throws: ``TLSIdentityError`` when the files contradict each other, ``AtomicFileError`` when they can't be written.
+    /// - Throws: ``TLSIdentityError`` when the files contradict each other, ``FileSystemError`` when they can't be written.
     package func identity() throws -> Identity {
-        try FileManager.default.createDirectory(
-            atPath: self.directory,
-            withIntermediateDirectories: true,
-            attributes: [.posixPermissions: 0o700]
-        )
-        return try AtomicFile.withExclusiveDirectory(self.directory) {
+        try DurableFile.makeDirectory(self.directory)
+        return try DurableFile.withLockedDirectory(self.directory) {
             let authority = try self.authority()
             if let current = self.storedIdentity(of: authority.certificate) { return current }
             return try self.issue(by: authority)
@@ -118,7 +115,7 @@ package struct LocalCertificateAuthority: Sendable {
 
     private func makeKey() throws -> Certificate.PrivateKey {
         let key = P256.Signing.PrivateKey()
-        try AtomicFile.write((key.pemRepresentation + "\n").utf8, to: self.keyPath, permissions: 0o600)
+        try DurableFile.replace(self.keyPath, with: Array((key.pemRepresentation + "\n").utf8))
         return Certificate.PrivateKey(key)
     }
 
@@ -155,7 +152,7 @@ package struct LocalCertificateAuthority: Sendable {
             issuerPrivateKey: key
         )
         let pem = try certificate.serializeAsPEM().pemString + "\n"
-        try AtomicFile.write(pem.utf8, to: self.certificatePath)
+        try DurableFile.replace(self.certificatePath, with: Array(pem.utf8), permissions: 0o644)
         return certificate
     }
 
@@ -213,7 +210,7 @@ package struct LocalCertificateAuthority: Sendable {
         )
         let keyPEM = key.pemRepresentation
         let chainPEM = try leaf.serializeAsPEM().pemString
-        try AtomicFile.write("\(keyPEM)\n\(chainPEM)\n".utf8, to: self.serverPath, permissions: 0o600)
+        try DurableFile.replace(self.serverPath, with: Array("\(keyPEM)\n\(chainPEM)\n".utf8))
         return Identity(keyPEM: keyPEM, chainPEM: chainPEM, notValidAfter: leaf.notValidAfter)
     }
 

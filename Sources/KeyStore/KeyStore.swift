@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DurableFiles
 import Foundation
 package import TUF
 
@@ -164,7 +165,7 @@ package struct KeyStore: Sendable {
     package func remove(_ id: KeyID) async throws {
         guard Self.isFileName(id) else { throw self.notFound(id) }
         let path = Self.path(id, in: self.directory)
-        guard try await BlockingWork.run({ try DurableFile.remove(path) }) else { throw self.notFound(id) }
+        guard try await BlockingWork.run({ try KeyFile.remove(path) }) else { throw self.notFound(id) }
     }
 
     // MARK: - Files
@@ -174,9 +175,9 @@ package struct KeyStore: Sendable {
         let directory = self.directory
         return try await BlockingWork.run {
             let text = try PrivateKeyPEM(key, attributes: attributes, passphrase: passphrase).serialized()
-            try DurableFile.makeDirectory(directory)
+            try KeyFile.makeDirectory(directory)
             let path = Self.path(key.publicKey.id, in: directory)
-            try DurableFile.replace(path, with: Array(text.utf8))
+            try KeyFile.replace(path, with: Array(text.utf8))
             return Entry(
                 id: key.publicKey.id,
                 role: attributes.role,
@@ -222,7 +223,7 @@ package struct KeyStore: Sendable {
     private static func entry(_ id: KeyID, in directory: String) throws -> (entry: Entry, file: PrivateKeyPEM)? {
         guard self.isFileName(id) else { return nil }
         let path = self.path(id, in: directory)
-        guard let bytes = try DurableFile.read(path, limit: self.maximumFileSize) else { return nil }
+        guard let bytes = try KeyFile.read(path, limit: self.maximumFileSize) else { return nil }
         let file: PrivateKeyPEM
         do {
             file = try PrivateKeyPEM(String(decoding: bytes, as: UTF8.self))

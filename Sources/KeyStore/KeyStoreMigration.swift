@@ -39,7 +39,7 @@ struct KeyStoreMigration {
     }
 
     private func move(_ path: String, named name: String) throws {
-        guard let (id, role, gun) = Self.parse(name), let bytes = try DurableFile.read(path, limit: 64 << 10),
+        guard let (id, role, gun) = Self.parse(name), let bytes = try KeyFile.read(path, limit: 64 << 10),
             var file = try? PrivateKeyPEM(String(decoding: bytes, as: UTF8.self))
         else { return }
         file.attributes.role = role
@@ -47,11 +47,11 @@ struct KeyStoreMigration {
         guard let text = try? file.serialized() else { return }
         let target = KeyStore.path(id, in: self.directory)
         // A key that is there already is newer: its passphrase may have been changed since.
-        let existing = try DurableFile.read(target, limit: 64 << 10).flatMap {
+        let existing = try KeyFile.read(target, limit: 64 << 10).flatMap {
             try? PrivateKeyPEM(String(decoding: $0, as: UTF8.self))
         }
-        if existing == nil { try DurableFile.replace(target, with: Array(text.utf8)) }
-        try DurableFile.remove(path)
+        if existing == nil { try KeyFile.replace(target, with: Array(text.utf8)) }
+        try KeyFile.remove(path)
     }
 
     /// `<GUN>/<id>_<role>.key`; role and collection may both have slashes.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DurableFiles
 import Synchronization
 package import TUF
 
@@ -136,7 +137,7 @@ package struct PassphraseFile: PassphraseSource {
     package func passphrase(for request: PassphraseRequest) async throws -> Passphrase? {
         guard request.attempt == 0 else { throw request.attemptsExceeded }
         let path = self.path
-        guard let bytes = try await BlockingWork.wait({ try DurableFile.read(path, limit: 4096) }) else {
+        guard let bytes = try await BlockingWork.wait({ try KeyFile.read(path, limit: 4096) }) else {
             throw KeyStoreError(.passphraseUnavailable, "the passphrase file \(path) does not exist")
         }
         return try Passphrase.firstLine(of: bytes, from: path, for: request)

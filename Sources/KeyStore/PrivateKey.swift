@@ -2,6 +2,7 @@
 
 package import Crypto
 package import CryptoExtras
+import DurableFiles
 import Foundation
 import SwiftASN1
 package import TUF

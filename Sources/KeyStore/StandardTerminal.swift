@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DurableFiles
 import Foundation
 
 /// The terminal that the process was started on: reads from standard input, shows on standard output, or on standard error

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DurableFiles
 import Synchronization
 
 #if canImport(Glibc)
@@ -123,18 +124,7 @@ final class OutputFile: Sendable {
     }
 
     private func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64, to descriptor: Int32) throws {
-        var done = 0
-        while done < bytes.count {
-            let count = pwrite(
-                descriptor,
-                bytes.baseAddress.map { $0 + done },
-                bytes.count - done,
-                off_t(offset) + off_t(done)
-            )
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw OCIError.system("cannot write", self.path) }
-            done += count
-        }
+        try OCIError.storing { try DurableFile.write(bytes, to: descriptor, at: offset, path: self.path) }
     }
 
     /// Makes the content durable and closes the file.
@@ -154,14 +144,7 @@ final class OutputFile: Sendable {
 enum FileTree {
     /// Makes a directory and its parents; one that is there is right.
     static func makeDirectory(_ path: String) throws {
-        if mkdir(path, 0o755) == 0 || errno == EEXIST && Self.isDirectory(path) { return }
-        guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex else {
-            throw OCIError.system("cannot make the directory", path)
-        }
-        try Self.makeDirectory(String(path[..<slash]))
-        guard mkdir(path, 0o755) == 0 || errno == EEXIST else {
-            throw OCIError.system("cannot make the directory", path)
-        }
+        try OCIError.storing { try DurableFile.makeDirectory(path, permissions: 0o755) }
     }
 
     /// Makes a directory nobody else has, for this user only.
@@ -181,30 +164,11 @@ enum FileTree {
 
     /// Gives a durable file its name, and makes that durable too.
     static func rename(_ old: String, to new: String) throws {
-        #if canImport(Glibc)
-        let status = Glibc.rename(old, new)
-        #elseif canImport(Musl)
-        let status = Musl.rename(old, new)
-        #else
-        let status = Darwin.rename(old, new)
-        #endif
-        guard status == 0 else { throw OCIError.system("cannot rename to", new) }
-        try Self.syncDirectory(of: new)
-    }
-
-    private static func syncDirectory(of path: String) throws {
-        let directory = Self.directory(of: path)
-        let descriptor = open(directory, O_RDONLY | O_CLOEXEC | O_DIRECTORY)
-        guard descriptor >= 0 else { throw OCIError.system("cannot open", directory) }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw OCIError.system("cannot sync", directory) }
+        try OCIError.storing { try DurableFile.move(old, to: new) }
     }
 
     /// The directory a path is in.
-    static func directory(of path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
-    }
+    static func directory(of path: String) -> String { DurableFile.directory(of: path) }
 
     /// Writes a small file so that it is there whole or not at all.
     static func writeAtomically(_ bytes: [UInt8], to path: String) throws {
@@ -243,6 +207,15 @@ enum FileTree {
 }
 
 extension OCIError {
+    /// Names what the file system refuses in this module's terms.
+    static func storing<Result>(_ work: () throws -> Result) throws -> Result {
+        do {
+            return try work()
+        } catch let error as FileSystemError {
+            throw OCIError(.inputOutput, error.description)
+        }
+    }
+
     /// What `errno` says about a path.
     static func system(_ action: String, _ path: String) -> OCIError {
         OCIError(.inputOutput, "\(action) \(path): \(String(cString: strerror(errno)))")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DurableFiles
 package import FoundationEssentials
 package import HTTPService
 import NIOCore
@@ -107,7 +108,7 @@ package final class FileBlobStore: BlobStore {
                 // The link comes first: on journalling file systems the sync of the file then carries the new name along,
                 // and the sync of the directory finds nothing left to do. Both are needed to be sure everywhere.
                 try systemCall("fsync", path) { fsync(upload.descriptor) }
-                try Self.syncDirectory(directory)
+                try DurableFile.syncDirectory(directory)
             } catch {
                 _ = try? Self.remove(path)
                 throw error
@@ -161,24 +162,17 @@ extension FileBlobStore {
             let names = (UInt8.min...UInt8.max).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
             try self.makeDirectory(parent)
             for name in names.dropLast() { try self.makeDirectory(parent + "/" + name) }
-            try self.syncDirectory(parent)
+            try DurableFile.syncDirectory(parent)
             try self.makeDirectory(last)
-            try self.syncDirectory(parent)
+            try DurableFile.syncDirectory(parent)
         }
-        try self.syncDirectory(root + "/blobs")
-        try self.syncDirectory(root)
+        try DurableFile.syncDirectory(root + "/blobs")
+        try DurableFile.syncDirectory(root)
     }
 
     private static func makeDirectory(_ path: String) throws {
         guard mkdir(path, 0o700) == -1, errno != EEXIST else { return }
         throw FileSystemError(operation: "mkdir", path: path, number: errno)
-    }
-
-    private static func syncDirectory(_ path: String) throws {
-        let descriptor = try systemCall("open", path) { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
-        let directory = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: descriptor)
-        defer { try? directory.close() }
-        try systemCall("fsync", path) { fsync(descriptor) }
     }
 
     private static func unlessMissing<Result>(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DurableFiles
 import NIOCore
 import NIOPosix
 import OCI
@@ -60,22 +61,12 @@ final class FileUpload: BlobUpload {
             var position = offset
             for buffer in buffers {
                 try buffer.withUnsafeReadableBytes { bytes in
-                    try self.writeAll(bytes, at: position)
+                    try DurableFile.write(bytes, to: self.descriptor, at: position, path: self.path)
                     hasher?.update(bufferPointer: bytes)
                     position += Int64(bytes.count)
                 }
             }
             return hasher
-        }
-    }
-
-    private func writeAll(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
-        var done = 0
-        while done < bytes.count {
-            let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
-            done += try systemCall("write", self.path) {
-                pwrite(self.descriptor, rest.baseAddress, rest.count, off_t(offset) + off_t(done))
-            }
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Database
+import DurableFiles
 import FoundationEssentials
 package import HTTPService
 import Logging

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DurableFiles
 package import FoundationEssentials
-import KeyStore
 package import NotaryAPI
 
 /// The changes to one collection that wait for the next publish: one file each below `tuf/<GUN>/changelist`, applied in the
@@ -53,7 +53,7 @@ package struct Changelist: Sendable {
                     let padding = String(repeating: "0", count: max(0, 20 - digits.utf8.count))
                     let name = "\(padding)\(digits)_\(UUID().uuidString.lowercased())\(Self.suffix)"
                     // Go's reader takes every file in the directory for a change: the temporary one is kept out of it.
-                    try TrustDirectory.write(change.bytes, to: "\(directory)/\(name)", staging: parent)
+                    try DurableFile.replace("\(directory)/\(name)", with: change.bytes, staging: parent)
                     nanoseconds += 1
                 }
             }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DurableFiles
 import FoundationEssentials
-import KeyStore
 package import NotaryAPI
 package import TUF
 
@@ -58,7 +58,7 @@ package struct MetadataCache: Sendable {
                     let present = try DurableFile.read(path, limit: WireFormat.metadataLimit)
                     guard present != file.bytes else { continue }
                     if let present, isNewer(file.role, present, file.bytes) { continue }
-                    if file.role.isDelegation { try DurableFile.makeDirectory(TrustDirectory.parent(of: path)) }
+                    if file.role.isDelegation { try DurableFile.makeDirectory(DurableFile.directory(of: path)) }
                     try DurableFile.replace(path, with: file.bytes)
                 }
             }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Database
+import DurableFiles
 package import Foundation
 import KeyStore
 import NotaryAPI

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Crypto
+import DurableFiles
 import Foundation
 package import KeyStore
 import NotaryAPI
@@ -65,8 +66,8 @@ package struct SignerPassphraseFile: SignerPassphrases {
         let path = self.path
         do {
             return try await BlockingWork.run { try Self.load(path, mayCreate: !keysExist) }
-        } catch let error as KeyStoreError {
-            throw SignerError(.passphrase, error.message)
+        } catch let error as FileSystemError {
+            throw SignerError(.passphrase, error.description)
         }
     }
 
@@ -84,7 +85,7 @@ package struct SignerPassphraseFile: SignerPassphrases {
                 "\(path) is gone, and the keys in the database cannot be read without it: restore it from a backup"
             )
         }
-        try DurableFile.makeDirectory(URL(fileURLWithPath: path).deletingLastPathComponent().path)
+        try DurableFile.makeDirectory(DurableFile.directory(of: path))
         let random = SymmetricKey(size: .bits256).withUnsafeBytes { CompactJWE.encode(Array($0)) }
         // Another process may have been faster: then its file is the one.
         _ = try DurableFile.create(path, with: Array((random + "\n").utf8))

@@ -214,18 +214,4 @@ struct OperationTests {
         metrics.counter("c_total", help: "C.").add()
         #expect(String(buffer: metrics.render()).hasSuffix("c_total 2\n"))
     }
-
-    @Test("A file is replaced whole, with its mode, and leaves nothing beside it")
-    func atomicFile() async throws {
-        try await withTemporaryDirectory { directory in
-            let path = directory + "/file"
-            try AtomicFile.write("first".utf8, to: path)
-            try AtomicFile.write("second".utf8, to: path, permissions: 0o600)
-            #expect(try String(contentsOfFile: path, encoding: .utf8) == "second")
-            let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
-            #expect(mode == 0o600)
-            #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == ["file"])
-            #expect(throws: AtomicFileError.self) { try AtomicFile.write("x".utf8, to: directory + "/none/file") }
-        }
-    }
 }

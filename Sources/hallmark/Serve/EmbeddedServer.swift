@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Database
+import DurableFiles
 import Foundation
 import HTTPService
 import Logging

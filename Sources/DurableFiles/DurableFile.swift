@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// Small files that are either there with all their bytes or not at all, whenever the power goes. Everything here blocks:
+/// not for event loops or the cooperative pool.
+package enum DurableFile {
+    /// Writes a file in place of one of that name.
+    /// - Parameters:
+    ///   - permissions: the file's mode from its first byte on, whatever the umask.
+    ///   - staging: a directory of the same file system for the temporary name, where it must not be seen beside `path`.
+    /// - Throws: ``FileSystemError``.
+    package static func replace(
+        _ path: String,
+        with bytes: [UInt8],
+        permissions: UInt16 = 0o600,
+        staging: String? = nil
+    ) throws {
+        try self.write(bytes, for: path, permissions, in: staging ?? self.directory(of: path)) { temporary in
+            try systemCall("rename", path) { rename(temporary, path) }
+        }
+    }
+
+    /// Writes a file that only its owner can read, unless there is one of that name.
+    /// - Returns: false when there was one.
+    /// - Throws: ``FileSystemError``.
+    package static func create(_ path: String, with bytes: [UInt8]) throws -> Bool {
+        var isNew = true
+        try self.write(bytes, for: path, 0o600, in: self.directory(of: path)) { temporary in
+            defer { unlink(temporary) }
+            do {
+                try systemCall("link", path) { link(temporary, path) }
+            } catch let error as FileSystemError where error.number == EEXIST {
+                isNew = false
+            }
+        }
+        return isNew
+    }
+
+    /// Reads a regular file of at most so many bytes; nil when there is none.
+    /// - Throws: ``FileSystemError``.
+    package static func read(_ path: String, limit: Int) throws -> [UInt8]? {
+        let descriptor: CInt
+        do {
+            // Without blocking, so that a pipe of this name cannot hold us up.
+            descriptor = try systemCall("open", path) { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
+        } catch let error as FileSystemError where error.number == ENOENT || error.number == ENOTDIR {
+            return nil
+        }
+        defer { close(descriptor) }
+        var status = stat()
+        try systemCall("examine", path) { fstat(descriptor, &status) }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw FileSystemError(operation: "read", path: path, reason: .notRegular)
+        }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 16384)
+        while true {
+            let count = try systemCall("read", path) { pread(descriptor, &buffer, buffer.count, off_t(bytes.count)) }
+            if count == 0 { return bytes }
+            bytes += buffer[..<count]
+            guard bytes.count <= limit else {
+                throw FileSystemError(operation: "read", path: path, reason: .tooLarge(limit: limit))
+            }
+        }
+    }
+
+    /// Removes a file for good.
+    /// - Returns: false when there was none.
+    /// - Throws: ``FileSystemError``.
+    @discardableResult
+    package static func remove(_ path: String) throws -> Bool {
+        do {
+            try systemCall("remove", path) { unlink(path) }
+        } catch let error as FileSystemError where error.number == ENOENT {
+            return false
+        }
+        try self.syncDirectory(self.directory(of: path))
+        return true
+    }
+
+    /// Gives a file that is durable another name, and makes that durable too.
+    /// - Throws: ``FileSystemError``.
+    package static func move(_ old: String, to new: String) throws {
+        try systemCall("rename", new) { rename(old, new) }
+        try self.syncDirectory(self.directory(of: new))
+    }
+
+    private static func write(
+        _ bytes: [UInt8],
+        for path: String,
+        _ permissions: UInt16,
+        in directory: String,
+        publish: (String) throws -> Void
+    ) throws {
+        let name = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path[path.utf8.index(after: $0)...] } ?? path[...]
+        let temporary = "\(directory)/.\(name).\(UInt64.random(in: .min ... .max)).tmp"
+        let descriptor = try systemCall("create", temporary) {
+            open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode_t(permissions))
+        }
+        do {
+            defer { close(descriptor) }
+            try systemCall("restrict", temporary) { fchmod(descriptor, mode_t(permissions)) }
+            try bytes.withUnsafeBytes { try self.write($0, to: descriptor, at: 0, path: path) }
+            try systemCall("sync", path) { fsync(descriptor) }
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+        do {
+            try publish(temporary)
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+        try self.syncDirectory(self.directory(of: path))
+    }
+}
+
+extension DurableFile {
+    /// Writes all bytes at a place of an open file.
+    /// - Parameter path: what errors call the file.
+    /// - Throws: ``FileSystemError``.
+    package static func write(
+        _ bytes: UnsafeRawBufferPointer,
+        to descriptor: CInt,
+        at offset: Int64,
+        path: String
+    ) throws {
+        var done = 0
+        while done < bytes.count {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+            let count = try systemCall("write", path) {
+                pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset) + off_t(done))
+            }
+            guard count > 0 else { throw FileSystemError(operation: "write", path: path, number: EIO) }
+            done += count
+        }
+    }
+
+    /// Makes the names in a directory durable.
+    /// - Throws: ``FileSystemError``.
+    package static func syncDirectory(_ directory: String) throws {
+        let descriptor = try systemCall("open", directory) { open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        defer { close(descriptor) }
+        try systemCall("sync", directory) { fsync(descriptor) }
+    }
+
+    /// The directory that a path is in.
+    package static func directory(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    /// Makes a directory and those above it; one that is there is right.
+    /// - Throws: ``FileSystemError``.
+    package static func makeDirectory(_ path: String, permissions: UInt16 = 0o700) throws {
+        if mkdir(path, mode_t(permissions)) == 0 { return }
+        let number = errno
+        if number == EEXIST, self.isDirectory(path) { return }
+        let parent = self.directory(of: path)
+        guard number == ENOENT, parent != "/", parent != ".", parent != path else {
+            throw FileSystemError(operation: "make the directory", path: path, number: number)
+        }
+        try self.makeDirectory(parent, permissions: permissions)
+        guard mkdir(path, mode_t(permissions)) == 0 || (errno == EEXIST && self.isDirectory(path)) else {
+            throw FileSystemError(operation: "make the directory", path: path, number: errno)
+        }
+    }
+
+    private static func isDirectory(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    /// Runs `body` while no other process or task that locks it holds the directory: an advisory lock on the directory
+    /// itself, so that no file is left behind that others could stumble on.
+    /// - Parameter isRequired: false to go on without where the file system has no locks.
+    /// - Throws: ``FileSystemError`` when the directory cannot be locked; what `body` throws.
+    package static func withLockedDirectory<Result>(
+        _ directory: String,
+        isRequired: Bool = true,
+        _ body: () throws -> Result
+    ) throws -> Result {
+        let descriptor = try systemCall("open", directory) { open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        defer { close(descriptor) }
+        do {
+            try systemCall("lock", directory) { flock(descriptor, LOCK_EX) }
+        } catch let error as FileSystemError
+            where !isRequired && [ENOLCK, EOPNOTSUPP, EINVAL].contains(error.number)
+        {
+            // Each file is still replaced as a whole.
+        }
+        return try body()
+    }
+}
