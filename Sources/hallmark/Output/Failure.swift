@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import ContentTrust
 import ArgumentParser
+import ContentTrust
 import Foundation
 
 /// The end of a command that did not do what it was asked.
