@@ -45,6 +45,7 @@ let package = Package(
         // Level 1: what both ends of a protocol share.
         .target(name: "KeyStore", dependencies: ["TUF", crypto, cryptoExtras, x509, asn1]),
         .target(name: "NotaryAPI", dependencies: ["TUF"]),
+        .target(name: "HTTPAccess", dependencies: [nioCore, nioPosix, nioHTTP1, nioSSL, nioFoundation, httpClient]),
         .target(
             name: "HTTPService",
             dependencies: [
@@ -56,13 +57,16 @@ let package = Package(
         .target(
             name: "TrustClient",
             dependencies: [
-                "TUF", "KeyStore", "NotaryAPI", crypto, x509, logging, nioCore, nioHTTP1, nioSSL, nioFoundation,
+                "TUF", "KeyStore", "NotaryAPI", "HTTPAccess", crypto, x509, logging, nioCore, nioHTTP1, nioSSL,
+                nioFoundation,
                 httpClient,
             ]
         ),
         .target(
             name: "RegistryClient",
-            dependencies: ["OCI", crypto, logging, nioCore, nioPosix, nioHTTP1, nioSSL, nioFoundation, httpClient]
+            dependencies: [
+                "OCI", "HTTPAccess", crypto, logging, nioCore, nioPosix, nioHTTP1, nioSSL, nioFoundation, httpClient,
+            ]
         ),
         .target(
             name: "TrustSigner",
@@ -87,7 +91,7 @@ let package = Package(
         .target(
             name: "ContentTrust",
             dependencies: [
-                "TUF", "OCI", "KeyStore", "NotaryAPI", "TrustClient", "RegistryClient", logging, nioSSL,
+                "TUF", "OCI", "KeyStore", "NotaryAPI", "HTTPAccess", "TrustClient", "RegistryClient", logging, nioSSL,
             ]
         ),
 
@@ -120,6 +124,7 @@ let package = Package(
         .testTarget(name: "OCITests", dependencies: ["OCI", crypto]),
         .testTarget(name: "DatabaseTests", dependencies: ["Database"]),
         .testTarget(name: "KeyStoreTests", dependencies: ["KeyStore", "TUF", crypto]),
+        .testTarget(name: "HTTPAccessTests", dependencies: ["HTTPAccess"]),
         .testTarget(
             name: "HTTPServiceTests",
             dependencies: ["HTTPService", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient]
@@ -127,14 +132,16 @@ let package = Package(
         .testTarget(
             name: "TrustClientTests",
             dependencies: [
-                "TrustClient", "TrustServer", "TrustSigner", "TUF", "KeyStore", "NotaryAPI", "HTTPService", "Database",
-                crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient,
+                "TrustClient", "TrustServer", "TrustSigner", "TUF", "KeyStore", "NotaryAPI", "HTTPAccess",
+                "HTTPService",
+                "Database", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient,
             ]
         ),
         .testTarget(
             name: "RegistryClientTests",
             dependencies: [
-                "RegistryClient", "Registry", "OCI", "HTTPService", "Database", crypto, logging, nioCore, nioPosix,
+                "RegistryClient", "Registry", "OCI", "HTTPAccess", "HTTPService", "Database", crypto, logging, nioCore,
+                nioPosix,
                 nioHTTP1,
             ]
         ),
@@ -160,8 +167,8 @@ let package = Package(
         .testTarget(
             name: "ContentTrustTests",
             dependencies: [
-                "ContentTrust", "TUF", "OCI", "KeyStore", "NotaryAPI", "TrustClient", "RegistryClient", "Registry",
-                "TrustServer", "TrustSigner", "HTTPService", "Database", logging, nioCore, nioHTTP1,
+                "ContentTrust", "TUF", "OCI", "KeyStore", "NotaryAPI", "HTTPAccess", "TrustClient", "RegistryClient",
+                "Registry", "TrustServer", "TrustSigner", "HTTPService", "Database", logging, nioCore, nioHTTP1,
             ]
         ),
     ]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+package import HTTPAccess
 import NIOSSL
 package import NotaryAPI
 import OCI
@@ -84,17 +85,12 @@ package struct ClientSettings: Sendable {
     }
 
     /// `NOTARY_AUTH`, else what `docker login` knows of the collection's registry.
-    package func credentials(for gun: GUN) -> CredentialsProvider {
-        let (registry, environment) = (Self.registry(of: gun), self.environment)
-        let docker = self.registryCredentials
-        return { _ in
-            if let text = environment["NOTARY_AUTH"], !text.isEmpty { return try Credentials(notaryAuth: text) }
-            return switch try await docker.credential(for: registry) {
-            case .password(let username, let password): .basic(username: username, password: password)
-            case .identityToken(let token): .identityToken(token)
-            case .bearerToken, .none: nil
-            }
-        }
+    package func credentials(for gun: GUN) -> any CredentialSource {
+        CollectionCredentials(
+            registry: Self.registry(of: gun),
+            notaryAuth: self.environment["NOTARY_AUTH"] ?? "",
+            docker: self.registryCredentials
+        )
     }
 
     /// The CA files that Docker would take for a server: `tls/HOST:PORT/*.crt` in its directory.

@@ -23,11 +23,13 @@ package struct HTTPResponse: Sendable {
         case absent(length: Int64)
     }
 
-    package var status: HTTPResponseStatus
-    package var headers: HTTPHeaders
+    package var status: HTTPResponseStatus { didSet { self.encodedHead = nil } }
+    package var headers: HTTPHeaders { didSet { self.encodedHead = nil } }
     package var body: Body
     /// Close the connection after this reply, whatever the peer asked for.
     package var closesConnection: Bool
+    /// The status line and the responder's fields as they go out; nil where they have still to be written.
+    private(set) var encodedHead: ByteBuffer?
 
     package init(
         status: HTTPResponseStatus,
@@ -39,6 +41,15 @@ package struct HTTPResponse: Sendable {
         self.headers = headers
         self.body = body
         self.closesConnection = closesConnection
+    }
+
+    /// The same reply with its head written out, for one that is sent many times.
+    package var preparedForReuse: HTTPResponse {
+        var response = self
+        var head = ByteBuffer()
+        head.writeStatusAndFields(of: self)
+        response.encodedHead = head
+        return response
     }
 }
 

@@ -23,11 +23,11 @@ struct HTTPResponseHeadContext {
 }
 
 extension ByteBuffer {
-    /// Writes the status line and the header fields, to the empty line.
+    /// Writes the status line and the responder's fields.
     ///
     /// Fields that the server decides on, and those that a control character would turn into something else, are left
-    /// out of the responder's.
-    mutating func writeResponseHead(_ response: HTTPResponse, in context: HTTPResponseHeadContext) {
+    /// out.
+    mutating func writeStatusAndFields(of response: HTTPResponse) {
         self.writeStaticString("HTTP/1.1 ")
         self.writeString(String(response.status.code))
         self.writeStaticString(" ")
@@ -39,6 +39,15 @@ extension ByteBuffer {
             self.writeStaticString(": ")
             self.writeString(value)
             self.writeStaticString("\r\n")
+        }
+    }
+
+    /// Writes the status line and the header fields, to the empty line.
+    mutating func writeResponseHead(_ response: HTTPResponse, in context: HTTPResponseHeadContext) {
+        if let encoded = response.encodedHead {
+            self.writeImmutableBuffer(encoded)
+        } else {
+            self.writeStatusAndFields(of: response)
         }
         switch context.framing {
         case .none, .untilClose: break

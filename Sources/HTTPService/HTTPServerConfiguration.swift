@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import FoundationEssentials
 package import NIOCore
 
 /// How one ``HTTPServer`` listens and what it allows its peers.
@@ -54,11 +55,16 @@ package struct HTTPServerConfiguration: Sendable {
     /// Seconds since 1970, for the `Date` of replies.
     package var now: @Sendable () -> Int64 = WallClock.seconds
 
+    /// The cores that this process may run on: fewer than the machine's for one that is pinned, or in a small container.
+    package static var usableCoreCount: Int {
+        min(System.coreCount, ProcessInfo.processInfo.activeProcessorCount)
+    }
+
     package init(
         host: String = "127.0.0.1",
         port: Int,
         tls: TLSContextSource? = nil,
-        threadCount: Int = System.coreCount
+        threadCount: Int = Self.usableCoreCount
     ) {
         self.host = host
         self.port = port

@@ -155,12 +155,14 @@ extension FileBlobStore {
         try self.makeDirectory(root + "/blobs")
         for algorithm in Digest.Algorithm.allCases {
             let parent = "\(root)/blobs/\(algorithm.rawValue)"
-            // The last of them is there: so are the others, and a start need not look for all 256.
-            if try self.status(parent + "/ff") != nil { continue }
+            // Made when the others are durable, so where it is they are, and a start need not look for each.
+            let last = parent + "/ff"
+            if try self.status(last) != nil { continue }
+            let names = (UInt8.min...UInt8.max).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
             try self.makeDirectory(parent)
-            for byte in UInt8.min...UInt8.max {
-                try self.makeDirectory(parent + "/" + (byte < 16 ? "0" : "") + String(byte, radix: 16))
-            }
+            for name in names.dropLast() { try self.makeDirectory(parent + "/" + name) }
+            try self.syncDirectory(parent)
+            try self.makeDirectory(last)
             try self.syncDirectory(parent)
         }
         try self.syncDirectory(root + "/blobs")

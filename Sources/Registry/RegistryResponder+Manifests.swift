@@ -44,7 +44,7 @@ extension RegistryResponder {
         }
         let response = Self.response(manifest)
         self.cache.insert(
-            .manifest(response),
+            .manifest(response.preparedForReuse),
             digest: manifest.digest,
             path: "/v2/\(name)/manifests/\(reference)",
             size: manifest.content.count,

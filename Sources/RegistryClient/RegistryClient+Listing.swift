@@ -2,6 +2,7 @@
 
 import AsyncHTTPClient
 import FoundationEssentials
+import HTTPAccess
 import NIOCore
 import NIOFoundationCompat
 import NIOHTTP1
@@ -43,7 +44,7 @@ extension RegistryClient {
 
     private func pages(_ path: String, _ scopes: [String], _ take: (Data) throws -> Void) async throws {
         var target = RegistryRequest.Target.path(path)
-        var visited: Set<RegistryURL> = []
+        var visited: Set<HTTPURL> = []
         for _ in 0..<Self.maximumPages {
             let response = try await self.send(RegistryRequest(.GET, target, scopes: scopes))
             guard response.status == .ok else { throw try await self.error(response, "listing \(path)") }
@@ -68,7 +69,7 @@ extension RegistryClient {
     }
 
     /// `Link: <…>; rel="next"`
-    private static func next(_ response: RegistryResponse) throws -> RegistryURL? {
+    private static func next(_ response: RegistryResponse) throws -> HTTPURL? {
         for field in response.headers["Link"] {
             guard let open = field.firstIndex(of: "<"), let close = field.firstIndex(of: ">"), open < close else {
                 continue

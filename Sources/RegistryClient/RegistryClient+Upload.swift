@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPAccess
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -77,7 +78,7 @@ extension RegistryClient {
         }
     }
 
-    fileprivate func location(_ response: RegistryResponse) throws -> RegistryURL {
+    fileprivate func location(_ response: RegistryResponse) throws -> HTTPURL {
         guard let location = response.headers.first(name: "Location") else {
             throw RegistryError(.invalidResponse, "\(self.registry) started an upload but does not say where")
         }
@@ -92,7 +93,7 @@ extension RegistryClient {
         let scopes: [String]
         let progress: @Sendable (Int) -> Void
 
-        func run(at location: RegistryURL) async throws {
+        func run(at location: HTTPURL) async throws {
             if self.descriptor.size <= RegistryClient.singleRequestSize {
                 let body = RegistryRequest.Body.file(self.content, from: 0, progress: self.progress)
                 try await self.close(location, self.descriptor.size > 0 ? body : .none)
@@ -102,7 +103,7 @@ extension RegistryClient {
         }
 
         /// Sends the content, going on after cuts where the registry says it has got to.
-        private func sendAll(to location: RegistryURL) async throws -> RegistryURL {
+        private func sendAll(to location: HTTPURL) async throws -> HTTPURL {
             var location = location
             var offset: Int64 = 0
             var attempt = 1
@@ -125,7 +126,7 @@ extension RegistryClient {
             return location
         }
 
-        private func patch(_ location: RegistryURL, _ offset: Int64) async throws -> RegistryURL {
+        private func patch(_ location: HTTPURL, _ offset: Int64) async throws -> HTTPURL {
             var request = RegistryRequest(
                 .PATCH,
                 .url(location),
@@ -148,7 +149,7 @@ extension RegistryClient {
         }
 
         /// Where the registry has got to: `Range: 0-<last byte>`, in which `0-0` may mean nothing or one byte.
-        private func state(_ location: RegistryURL) async throws -> (RegistryURL, Int64) {
+        private func state(_ location: HTTPURL) async throws -> (HTTPURL, Int64) {
             let response = try await self.client.send(RegistryRequest(.GET, .url(location), scopes: self.scopes))
             guard response.status == .noContent || response.status == .accepted || response.status == .ok else {
                 throw try await self.client.error(response, "taking up the upload of \(self.descriptor.digest)")
@@ -170,7 +171,7 @@ extension RegistryClient {
             return (next, last + 1)
         }
 
-        private func close(_ location: RegistryURL, _ body: RegistryRequest.Body) async throws {
+        private func close(_ location: HTTPURL, _ body: RegistryRequest.Body) async throws {
             let request = RegistryRequest(
                 .PUT,
                 .url(location.adding("digest", self.descriptor.digest.description)),

@@ -2,6 +2,7 @@
 
 import AsyncHTTPClient
 import Foundation
+package import HTTPAccess
 package import Logging
 import NIOCore
 import NIOHTTP1
@@ -25,9 +26,9 @@ package final class RegistryClient: Sendable {
     let configuration: RegistryClientConfiguration
     let logger: Logger
     private let http: HTTPClient
-    private let authenticator: RegistryAuthenticator
-    private let authority: RegistryURL.Origin
-    private let scheme: Mutex<RegistryURL.Scheme?>
+    private let authenticator: Authenticator
+    private let authority: HTTPURL.Origin
+    private let scheme: Mutex<HTTPURL.Scheme?>
 
     /// Prepares a client; no connection is made.
     /// - Parameters:
@@ -39,31 +40,40 @@ package final class RegistryClient: Sendable {
     package init(
         registry: String,
         configuration: RegistryClientConfiguration = .init(),
-        credentials: any RegistryCredentialSource = FixedCredential(),
+        credentials: any CredentialSource = FixedCredential(),
         logger: Logger
     ) throws {
         let name = registry == ImageReference.defaultRegistry ? "registry-1.docker.io" : registry
-        guard let authority = RegistryURL.Origin(scheme: .https, authority: name) else {
-            throw RegistryError(.invalidResponse, "\"\(RegistryError.printable(registry))\" is not a registry's host")
+        guard let authority = HTTPURL.Origin(scheme: .https, authority: name) else {
+            throw RegistryError(.invalidResponse, "\"\(registry.printable())\" is not a registry's host")
         }
         self.registry = registry
         self.configuration = configuration
         self.logger = logger
         self.authority = authority
-        let scheme: RegistryURL.Scheme? =
+        let scheme: HTTPURL.Scheme? =
             switch configuration.scheme {
             case .https: .https
             case .http: .http
             case .automatic: authority.isLoopback ? nil : .https
             }
         self.scheme = Mutex(scheme)
-        self.authenticator = RegistryAuthenticator(
-            registry: registry,
+        let (now, start) = (configuration.now, configuration.now())
+        self.authenticator = Authenticator(
+            server: registry,
+            host: registry,
             source: credentials,
-            now: configuration.now,
-            logger: logger
+            scopes: .ofRequest,
+            now: { start.duration(to: now()) }
         )
-        self.http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: Self.httpConfiguration(configuration))
+        self.http = HTTPClient(
+            eventLoopGroupProvider: .singleton,
+            configuration: .plainSpoken(
+                tls: .client(trusting: configuration.additionalTrustRoots),
+                connect: configuration.connectTimeout,
+                read: configuration.readTimeout
+            )
+        )
     }
 
     /// Closes all connections; the client cannot be used afterwards.
@@ -76,22 +86,6 @@ package final class RegistryClient: Sendable {
     package func ping() async throws {
         let response = try await self.send(RegistryRequest(.GET, "/v2/"))
         guard response.status == .ok else { throw try await self.error(response, "checking the registry") }
-    }
-
-    private static func httpConfiguration(_ configuration: RegistryClientConfiguration) -> HTTPClient.Configuration {
-        var tls = TLSConfiguration.makeClientConfiguration()
-        if !configuration.additionalTrustRoots.isEmpty {
-            tls.additionalTrustRoots = [.certificates(configuration.additionalTrustRoots)]
-        }
-        var http = HTTPClient.Configuration(
-            tlsConfiguration: tls,
-            redirectConfiguration: .disallow,
-            timeout: .init(connect: configuration.connectTimeout, read: configuration.readTimeout),
-            decompression: .disabled
-        )
-        http.connectionPool.retryConnectionEstablishment = false
-        http.httpVersion = .http1Only
-        return http
     }
 }
 
@@ -108,7 +102,7 @@ struct RegistryRequest: Sendable {
         /// Path and query at the registry.
         case path(String)
         /// Where the registry said.
-        case url(RegistryURL)
+        case url(HTTPURL)
     }
 
     var method: HTTPMethod
@@ -153,7 +147,7 @@ struct RegistryResponse: Sendable {
     let headers: HTTPHeaders
     let body: HTTPClientResponse.Body
     /// Where it came from, after redirects.
-    let url: RegistryURL
+    let url: HTTPURL
 }
 
 extension RegistryClient {
@@ -208,42 +202,54 @@ extension RegistryClient {
     /// One request with credentials, and again with others after a 401.
     private func authenticated(_ request: RegistryRequest) async throws -> RegistryResponse {
         let origin = try await self.origin()
-        let isPlain = origin.scheme == .http
-        let sendToService: RegistryAuthenticator.Send = { [self] method, url, headers, form in
-            try await self.askService(method, url, headers, form)
+        // That a registry on this machine is spoken to in plain does not make plain what leaves the machine.
+        let plainRealm: Authenticator.PlainRealm =
+            origin.scheme == .https ? .refused : origin.isLoopback ? .withoutCredentials : .allowed
+        let first = try await Self.authenticating {
+            try await self.authenticator.authorization(
+                scopes: request.scopes,
+                plainRealm: plainRealm,
+                send: { try await self.askService($0) }
+            )
         }
-        let first = try await self.authenticator.authorization(
-            scopes: request.scopes,
-            allowsPlainRealm: isPlain,
-            send: sendToService
-        )
         let response = try await self.following(request, origin, first)
         guard response.status == .unauthorized, response.url.origin == origin else { return response }
-        let second = try await self.authenticator.authorization(
-            after: response.headers["WWW-Authenticate"],
-            rejected: first,
-            scopes: request.scopes,
-            allowsPlainRealm: isPlain,
-            send: sendToService
-        )
+        let second = try await Self.authenticating {
+            try await self.authenticator.authorization(
+                after: response.headers["WWW-Authenticate"],
+                rejected: first,
+                scopes: request.scopes,
+                plainRealm: plainRealm,
+                send: { try await self.askService($0) }
+            )
+        }
         guard let second else { return response }
         return try await self.following(request, origin, second)
     }
 
-    private func askService(
-        _ method: HTTPMethod,
-        _ url: RegistryURL,
-        _ headers: HTTPHeaders,
-        _ form: String?
-    ) async throws -> (status: HTTPResponseStatus, body: ByteBuffer) {
-        let body: HTTPClientRequest.Body? = form.map { .bytes(ByteBuffer(string: $0)) }
+    private static func authenticating<Value>(_ body: () async throws -> Value) async throws -> Value {
+        do {
+            return try await body()
+        } catch let error as HTTPAccessError {
+            throw RegistryError(error)
+        }
+    }
+
+    private func askService(_ request: TokenRequest) async throws -> TokenReply {
+        let body: HTTPClientRequest.Body? = request.form.map { .bytes(ByteBuffer(string: $0)) }
         var attempt = 1
         while true {
             do {
-                let response = try await self.once(method, url, headers, body, longest: .seconds(120))
+                let response = try await self.once(
+                    request.method,
+                    request.url,
+                    request.headers,
+                    body,
+                    longest: .seconds(120)
+                )
                 guard Self.isTemporary(response.status), attempt < self.configuration.maximumAttempts else {
-                    let body = try await Self.transport(url) { try await response.body.collect(upTo: 1 << 20) }
-                    return (response.status, body)
+                    let body = try await Self.transport(request.url) { try await response.body.collect(upTo: 1 << 20) }
+                    return TokenReply(status: response.status, body: body)
                 }
             } catch let error as RegistryError where error.code == .unreachable {
                 guard attempt < self.configuration.maximumAttempts else { throw error }
@@ -256,12 +262,12 @@ extension RegistryClient {
     /// One request, and where its redirects lead.
     private func following(
         _ request: RegistryRequest,
-        _ origin: RegistryURL.Origin,
+        _ origin: HTTPURL.Origin,
         _ authorization: String?
     ) async throws -> RegistryResponse {
         var url =
             switch request.target {
-            case .path(let path): RegistryURL(origin, path)
+            case .path(let path): HTTPURL(origin, path)
             case .url(let url): self.upgraded(url, origin)
             }
         var redirects = 0
@@ -294,12 +300,12 @@ extension RegistryClient {
     }
 
     /// Registries behind a proxy that hides TLS from them name themselves with `http`.
-    private func upgraded(_ url: RegistryURL, _ origin: RegistryURL.Origin) -> RegistryURL {
+    private func upgraded(_ url: HTTPURL, _ origin: HTTPURL.Origin) -> HTTPURL {
         guard url.origin.scheme == .http, origin.scheme == .https, url.origin.host == origin.host,
-            let secure = RegistryURL.Origin(scheme: .https, authority: url.origin.authority),
+            let secure = HTTPURL.Origin(scheme: .https, authority: url.origin.authority),
             secure.authority == origin.authority || url.origin.authority == origin.host
         else { return url }
-        return RegistryURL(origin, url.target)
+        return HTTPURL(origin, url.target)
     }
 
     private static func body(_ body: RegistryRequest.Body) throws -> HTTPClientRequest.Body? {
@@ -317,7 +323,7 @@ extension RegistryClient {
     /// One exchange on one connection.
     private func once(
         _ method: HTTPMethod,
-        _ url: RegistryURL,
+        _ url: HTTPURL,
         _ headers: HTTPHeaders,
         _ body: HTTPClientRequest.Body?,
         longest: TimeAmount = .hours(24)
@@ -341,7 +347,7 @@ extension RegistryClient {
     }
 
     /// Turns what goes wrong on a connection into an error of ours.
-    static func transport<Value>(_ url: RegistryURL, _ body: () async throws -> Value) async throws -> Value {
+    static func transport<Value>(_ url: HTTPURL, _ body: () async throws -> Value) async throws -> Value {
         do {
             return try await body()
         } catch {
@@ -350,7 +356,7 @@ extension RegistryClient {
     }
 
     /// What went wrong on a connection as an error of ours; errors of ours stay as they are.
-    static func transportError(_ url: RegistryURL, _ error: any Error) -> any Error {
+    static func transportError(_ url: HTTPURL, _ error: any Error) -> any Error {
         switch error {
         case is RegistryError, is OCIError, is CancellationError:
             error
@@ -375,15 +381,15 @@ extension RegistryClient {
     }
 
     /// Where the registry is. On this machine, whether it speaks TLS is found out by trying.
-    func origin() async throws -> RegistryURL.Origin {
+    func origin() async throws -> HTTPURL.Origin {
         var origin = self.authority
         if let scheme = self.scheme.withLock({ $0 }) {
-            return RegistryURL.Origin(scheme: scheme, authority: origin.authority) ?? origin
+            return HTTPURL.Origin(scheme: scheme, authority: origin.authority) ?? origin
         }
         do {
             _ = try await self.once(
                 .GET,
-                RegistryURL(origin, "/v2/"),
+                HTTPURL(origin, "/v2/"),
                 [:],
                 nil,
                 longest: self.configuration.connectTimeout
@@ -394,7 +400,7 @@ extension RegistryClient {
             origin.scheme = .http
             _ = try await self.once(
                 .GET,
-                RegistryURL(origin, "/v2/"),
+                HTTPURL(origin, "/v2/"),
                 [:],
                 nil,
                 longest: self.configuration.connectTimeout

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPAccess
+
 /// Why a registry did not give or take something. Compare by ``code``.
 package struct RegistryError: Error, Sendable, CustomStringConvertible {
     /// What went wrong.
@@ -33,19 +35,17 @@ package struct RegistryError: Error, Sendable, CustomStringConvertible {
     }
 
     package var description: String { self.message }
+}
 
-    /// Text from outside, short and without characters that move a terminal's cursor.
-    static func printable(_ text: some StringProtocol, limit: Int = 300) -> String {
-        String(
-            String.UnicodeScalarView(
-                text.unicodeScalars.prefix(limit).map { scalar in
-                    switch scalar.properties.generalCategory {
-                    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned:
-                        " "
-                    default: scalar
-                    }
-                }
-            )
-        )
+extension RegistryError {
+    /// Takes what went wrong with authentication.
+    init(_ error: HTTPAccessError) {
+        let code: Code =
+            switch error.code {
+            case .challenge, .unavailable, .noToken: .invalidResponse
+            case .refused: .unauthorized
+            case .credentials: .credentials
+            }
+        self.init(code, error.message)
     }
 }

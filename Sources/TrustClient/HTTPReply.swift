@@ -13,11 +13,6 @@ struct HTTPReply: Sendable {
     let status: Int
     let body: [UInt8]
     let challenges: [String]
-
-    /// How the server wants to be authenticated to, if it says so in a way that is understood.
-    var challenge: AuthenticationChallenge? {
-        self.challenges.lazy.compactMap { AuthenticationChallenge($0) }.first
-    }
 }
 
 /// Reads a body that nobody vouches for: never more bytes than allowed, never more slowly than the floor.

@@ -2,6 +2,7 @@
 
 import AsyncHTTPClient
 package import FoundationEssentials
+package import HTTPAccess
 package import NIOCore
 import NIOHTTP1
 import NIOSSL
@@ -49,6 +50,8 @@ package struct NotaryServer: Sendable {
 
     /// The server's URL, without a slash at its end.
     package let url: String
+    /// The host that credentials are for, with its port where one is given.
+    let host: String
     /// PEM files of authorities that are trusted besides the system's.
     package var authorityFiles: [String] = []
     /// A PEM file with the client's certificate chain, for mutual TLS.
@@ -68,21 +71,19 @@ package struct NotaryServer: Sendable {
         var trimmed = url
         while trimmed.hasSuffix("/") { trimmed.removeLast() }
         guard let parsed = URL(string: trimmed), let scheme = parsed.scheme?.lowercased(),
-            scheme == "https" || scheme == "http", parsed.host?.isEmpty == false, parsed.query == nil,
+            scheme == "https" || scheme == "http", let host = parsed.host, !host.isEmpty, parsed.query == nil,
             parsed.fragment == nil, parsed.user == nil
         else {
             throw TrustClientError(.invalid, "valid https URL required for trust server, got \(url.prefix(300))")
         }
         self.url = trimmed
+        self.host = parsed.port.map { "\(host):\($0)" } ?? host
     }
 
     func tlsConfiguration() throws -> TLSConfiguration {
-        var tls = TLSConfiguration.makeClientConfiguration()
-        tls.minimumTLSVersion = .tlsv12
+        var tls: TLSConfiguration
         do {
-            tls.additionalTrustRoots = try self.authorityFiles.map {
-                .certificates(try NIOSSLCertificate.fromPEMFile($0))
-            }
+            tls = .client(trusting: try self.authorityFiles.flatMap { try NIOSSLCertificate.fromPEMFile($0) })
             if let file = self.certificateFile {
                 tls.certificateChain = try NIOSSLCertificate.fromPEMFile(file).map { .certificate($0) }
             }
@@ -107,11 +108,13 @@ package final class NotaryTransport: TrustTransport {
     package let server: NotaryServer
 
     private let client: HTTPClient
-    private let tokens: TokenAuthenticator
+    private let authenticator: Authenticator
     private let uptime: @Sendable () -> NIODeadline
 
     /// The most bytes of a key's reply.
     private static let keyLimit = 256 << 10
+    /// The most bytes of a token service's reply.
+    private static let tokenLimit = 1 << 20
 
     /// Opens a client. ``shutdown()`` must be called when it is no longer needed.
     /// - Parameters:
@@ -122,22 +125,26 @@ package final class NotaryTransport: TrustTransport {
     /// - Throws: ``TrustClientError`` with code `storage` for certificates that cannot be read.
     package init(
         _ server: NotaryServer,
-        credentials: @escaping CredentialsProvider = { _ in nil },
+        credentials: any CredentialSource = FixedCredential(),
         now: @escaping @Sendable () -> Date = { Date() },
         uptime: @escaping @Sendable () -> NIODeadline = { .now() }
     ) throws {
-        var configuration = HTTPClient.Configuration(
-            tlsConfiguration: try server.tlsConfiguration(),
-            redirectConfiguration: .disallow,
-            timeout: .init(connect: server.limits.connect, read: server.limits.idle),
-            decompression: .disabled
-        )
-        configuration.httpVersion = .http1Only
-        // A failed handshake is an answer: trying it again for as long as the deadline lasts only hides it.
-        configuration.connectionPool.retryConnectionEstablishment = false
         self.server = server
-        self.client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-        self.tokens = TokenAuthenticator(server: server, credentials: credentials, now: now)
+        self.client = HTTPClient(
+            eventLoopGroupProvider: .singleton,
+            configuration: .plainSpoken(
+                tls: try server.tlsConfiguration(),
+                connect: server.limits.connect,
+                read: server.limits.idle
+            )
+        )
+        self.authenticator = Authenticator(
+            server: "the trust server",
+            host: server.host,
+            source: credentials,
+            scopes: .ofChallenge,
+            now: { .seconds(now().timeIntervalSinceReferenceDate) }
+        )
         self.uptime = uptime
     }
 
@@ -149,7 +156,7 @@ package final class NotaryTransport: TrustTransport {
     /// Opens a client for the time that the body runs.
     package static func with<Result: Sendable>(
         _ server: NotaryServer,
-        credentials: @escaping CredentialsProvider = { _ in nil },
+        credentials: any CredentialSource = FixedCredential(),
         _ body: (NotaryTransport) async throws -> Result
     ) async throws -> Result {
         let transport = try NotaryTransport(server, credentials: credentials)
@@ -245,14 +252,44 @@ package final class NotaryTransport: TrustTransport {
         body: (type: String, bytes: [UInt8])? = nil,
         limit: Int
     ) async throws -> HTTPReply {
-        let known = self.tokens.authorization(for: access)
+        let known = try await Self.authenticating {
+            try await self.authenticator.authorization(
+                scopes: [access.scope],
+                plainRealm: .withoutCredentials,
+                send: { try await self.askService($0) }
+            )
+        }
         let reply = try await self.exchange(method, path, token: known, body: body, limit: limit)
-        guard reply.status == 401, let challenge = reply.challenge else { return reply }
-        let fresh = try await self.tokens.authorize(access, challenge, replacing: known) { request, limit in
-            try await self.execute(request, limit: limit)
+        guard reply.status == 401 else { return reply }
+        let fresh = try await Self.authenticating {
+            try await self.authenticator.authorization(
+                after: reply.challenges,
+                rejected: known,
+                scopes: [access.scope],
+                plainRealm: .withoutCredentials,
+                send: { try await self.askService($0) }
+            )
         }
         guard let fresh else { return reply }
         return try await self.exchange(method, path, token: fresh, body: body, limit: limit)
+    }
+
+    private static func authenticating<Value>(_ body: () async throws -> Value) async throws -> Value {
+        do {
+            return try await body()
+        } catch let error as HTTPAccessError {
+            throw TrustClientError(error)
+        }
+    }
+
+    private func askService(_ question: TokenRequest) async throws -> TokenReply {
+        var request = HTTPClientRequest(url: question.url.description)
+        request.method = question.method
+        request.headers = question.headers
+        request.headers.add(name: "User-Agent", value: self.server.userAgent)
+        if let form = question.form { request.body = .bytes(Array(form.utf8)) }
+        let reply = try await self.execute(request, limit: Self.tokenLimit)
+        return TokenReply(status: HTTPResponseStatus(statusCode: reply.status), body: ByteBuffer(bytes: reply.body))
     }
 
     private func exchange(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPAccess
 import NotaryAPI
 package import TUF
 
@@ -76,6 +77,17 @@ package struct TrustClientError: Error, Sendable, Hashable, CustomStringConverti
             [context, refusal.description].compactMap { $0 }.joined(separator: ": "),
             refusal: refusal
         )
+    }
+
+    /// Takes what went wrong with authentication.
+    init(_ error: HTTPAccessError) {
+        let code: Code =
+            switch error.code {
+            case .challenge, .refused, .noToken: .unauthorised
+            case .unavailable: .unreachable
+            case .credentials: .other
+            }
+        self.init(code, error.message)
     }
 
     /// The message.

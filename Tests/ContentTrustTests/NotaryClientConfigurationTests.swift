@@ -7,37 +7,74 @@ import Testing
 
 @Suite("The configuration of the notary client")
 struct NotaryClientConfigurationTests {
-    private func read(_ json: String) throws -> NotaryClientConfiguration {
-        let path = FileManager.default.temporaryDirectory.appending(path: "notary-\(UUID()).json").path
-        try Data(json.utf8).write(to: URL(fileURLWithPath: path))
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        return try NotaryClientConfiguration(path: path)
+    private func read(_ text: String) throws -> NotaryClientConfiguration {
+        let directory = try TemporaryDirectory()
+        return try NotaryClientConfiguration(path: try directory.file("config.json", text))
     }
 
-    @Test("pins and the refusal of first use are taken as they are")
-    func pinning() throws {
-        let id = String(repeating: "0a", count: 32)
-        let configuration = try self.read(
-            #"{"trust_pinning":{"disable_tofu":true,"certs":{"a/b":["\#(id)"],"c/*":"\#(id)"}}}"#
+    @Test("paths of certificates are relative to the file, absolute ones stay, trust_dir is as it stands")
+    func paths() throws {
+        let directory = try TemporaryDirectory()
+        let file = try directory.file(
+            "sub/config.json",
+            """
+            {"trust_dir": "relative/trust", "remote_server": {"url": "https://n", "root_ca": "../ca.crt",
+             "tls_client_cert": "/absolute/c.crt", "tls_client_key": "", "skipTLSVerify": false}, "logging": {"level": "x"}}
+            """
         )
-        #expect(configuration.anchor(for: "a/b") == .keyIDs([KeyID(id)]))
-        #expect(configuration.anchor(for: "c/d") == .keyIDs([KeyID(id)]))
-        #expect(configuration.anchor(for: "e") == .knownOnly)
-        #expect(try self.read(#"{"trust_pinning":{"disable_tofu":false}}"#).anchor(for: "e") == .firstUse)
-        #expect(try self.read("{}").anchor(for: "e") == .firstUse)
+        let configuration = try NotaryClientConfiguration(path: file)
+        #expect(configuration.trustDirectory == "relative/trust")
+        #expect(configuration.serverURL == "https://n")
+        let authority = try #require(configuration.authorityFile)
+        #expect(URL(fileURLWithPath: authority).standardizedFileURL.path == "\(directory.path)/ca.crt")
+        #expect(configuration.certificateFile == "/absolute/c.crt")
+        #expect(configuration.privateKeyFile == nil)
+        #expect(configuration.allowsFirstUse)
+    }
+
+    @Test("a pin of exactly the name counts, else that of the longest prefix, else first use unless it is turned off")
+    func pins() throws {
+        let text = """
+            {"trust_pinning": {"certs": {"docker.io/a/b": ["11"], "docker.io/a/*": ["22", "33"], "docker.io/*": "44"},
+             "disable_tofu": true}}
+            """
+        let configuration = try self.read(text)
+        #expect(configuration.anchor(for: "docker.io/a/b") == .keyIDs([KeyID("11")]))
+        #expect(configuration.anchor(for: "docker.io/a/bc") == .keyIDs([KeyID("22"), KeyID("33")]))
+        #expect(configuration.anchor(for: "docker.io/z") == .keyIDs([KeyID("44")]))
+        #expect(configuration.anchor(for: "other.io/z") == .knownOnly)
+        #expect(try self.read("{}").anchor(for: "other.io/z") == .firstUse)
     }
 
     @Test(
-        "what would silently not pin is refused",
+        "what cannot be kept is refused rather than left out",
         arguments: [
-            #"{"trust_pinning":{"disable_tofu":"true"}}"#, #"{"trust_pinning":{"disable_tofu":1}}"#,
-            #"{"trust_pinning":{"disable_TOFU":true}}"#, #"{"Trust_Pinning":{"disable_tofu":true}}"#,
-            #"{"trust_pinning":[]}"#, #"{"trust_pinning":{"certs":[]}}"#, #"{"trust_pinning":{"certs":{"a":[]}}}"#,
-            #"{"trust_pinning":{"certs":{"a":["x",1]}}}"#, #"{"trust_pinning":{"ca":{"a":"ca.crt"}}}"#,
-            #"{"trust_pinning":{"ca":"ca.crt"}}"#,
+            (#"{"remote_server": {"skipTLSVerify": true}}"#, "skipTLSVerify"),
+            (#"{"trust_pinning": {"ca": {"docker.io": "ca.crt"}}}"#, "trust_pinning.ca"),
+            (#"{"trust_pinning": {"certs": {"docker.io/a": []}}}"#, "docker.io/a"),
+            (#"{"trust_pinning": {"certs": {"docker.io/a": [1]}}}"#, "docker.io/a"),
+            (#"{"trust_pinning": {"certs": {"docker.io/a": ["11", 2]}}}"#, "docker.io/a"),
+            (#"{"trust_pinning": {"certs": ["11"]}}"#, "certs must"),
+            (#"{"trust_pinning": {"disable_tofu": "yes"}}"#, "disable_tofu"),
+            (#"{"trust_pinning": {"disable_TOFU": true}}"#, "disable_TOFU"),
+            (#"{"Trust_Pinning": {"disable_tofu": true}}"#, "Trust_Pinning"),
+            (#"{"trust_pinning": []}"#, "trust_pinning"),
+            (#"{"remote_server": "https://a"}"#, "remote_server"),
+            (#"{"remote_server": {"url": 7}}"#, "url"),
+            (#"{"trust_dir": ["a"]}"#, "trust_dir"), ("[]", "object"), ("{", ""), ("", ""),
         ]
     )
-    func refused(_ json: String) {
-        #expect(throws: ContentTrustError.self) { try self.read(json) }
+    func refusals(text: String, named: String) throws {
+        #expect { _ = try self.read(text) } throws: {
+            ($0 as? ContentTrustError)?.code == .configuration && "\($0)".contains("config.json")
+                && (named.isEmpty || "\($0)".contains(named))
+        }
+    }
+
+    @Test("a file that is not there is named")
+    func missing() {
+        #expect { _ = try NotaryClientConfiguration(path: "/nonexistent/c.json") } throws: {
+            "\($0)".contains("/nonexistent/c.json")
+        }
     }
 }

@@ -149,6 +149,37 @@ struct HTTPServerReplyTests {
         }
     }
 
+    @Test("A reply prepared for reuse goes out as it was made, and as it was changed afterwards")
+    func prepared() async throws {
+        let prepared = HTTPResponse(
+            status: .accepted,
+            headers: ["X-One": "1", "X-Split": "a\r\nb", "Date": "never"],
+            body: .bytes(ByteBuffer(string: "12345"))
+        ).preparedForReuse
+        let responder = ClosureResponder(immediate: { request in
+            var response = prepared
+            guard request.path == "/changed" else { return response }
+            response.status = .created
+            response.headers.add(name: "X-Two", value: "2")
+            return response
+        })
+        try await withServer(responder) { server in
+            let client = try await RawClient.connect(to: server.address)
+            for (path, status, second) in [("/", 202, nil), ("/changed", 201, "2"), ("/", 202, nil)] {
+                try await client.send("GET \(path) HTTP/1.1\r\nHost: x\r\n\r\n")
+                let reply = try await client.readReply()
+                #expect(reply.status == status)
+                #expect(reply.headers["x-one"] == "1")
+                #expect(reply.headers["x-two"] == second)
+                #expect(reply.headers["x-split"] == nil)
+                #expect(reply.headers["date"] != "never")
+                #expect(reply.headers["content-length"] == "5")
+                #expect(reply.body == ByteBuffer(string: "12345"))
+            }
+            await client.close()
+        }
+    }
+
     @Test("204 and 304 have neither body nor length", arguments: [204, 304])
     func noBody(status: Int) async throws {
         let responder = ClosureResponder(immediate: { _ in

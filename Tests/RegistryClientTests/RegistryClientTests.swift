@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import HTTPAccess
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -18,7 +19,7 @@ private let repository: RepositoryName = {
 /// Runs a test with a client that never really waits.
 private func withClient(
     _ registry: FakeRegistry,
-    _ credentials: any RegistryCredentialSource = FixedCredential(),
+    _ credentials: any CredentialSource = FixedCredential(),
     _ body: (RegistryClient) async throws -> Void
 ) async throws {
     var configuration = RegistryClientConfiguration()

@@ -2,6 +2,7 @@
 
 import Database
 import Foundation
+import HTTPAccess
 import HTTPService
 import KeyStore
 import Logging
@@ -276,7 +277,7 @@ struct LiveServerTests {
             let gun = try GUN("a/b")
             try await NotaryTransport.with(
                 try NotaryServer(url: live.url),
-                credentials: { _ in .basic(username: "jane", password: "secret") }
+                credentials: FixedCredential(.password(username: "jane", password: "secret"))
             ) { transport in
                 for _ in 0..<2 {
                     let bytes = try await transport.fetch(.root, .current, of: gun, limit: 100)
@@ -308,7 +309,7 @@ struct LiveServerTests {
             let gun = try GUN("a/b")
             try await NotaryTransport.with(
                 try NotaryServer(url: live.url),
-                credentials: { _ in .identityToken("secret") }
+                credentials: FixedCredential(.identityToken("secret"))
             ) { transport in
                 let error = await refusal { _ = try await transport.fetch(.root, .current, of: gun, limit: 100) }
                 #expect(error?.code == .unauthorised)
@@ -329,9 +330,9 @@ struct LiveServerTests {
     @Test("NOTARY_AUTH is base64 of user:password, and never shown")
     func notaryAuth() throws {
         let text = Base64.encode(Array("jane:a:b".utf8))
-        #expect(try Credentials(notaryAuth: " \(text)\n") == .basic(username: "jane", password: "a:b"))
-        #expect(throws: TrustClientError(.invalid, "")) { _ = try Credentials(notaryAuth: "jane:secret") }
-        #expect(!"\(Credentials.basic(username: "jane", password: "secret"))".contains("secret"))
+        #expect(try Credential(notaryAuth: " \(text)\n") == .password(username: "jane", password: "a:b"))
+        #expect(throws: TrustClientError(.invalid, "")) { _ = try Credential(notaryAuth: "jane:secret") }
+        #expect(!"\(Credential.password(username: "jane", password: "secret"))".contains("secret"))
     }
 
     @Test("server URLs", arguments: ["notary", "ftp://a", "https://", "https://u:p@a", "https://a?x", ""])

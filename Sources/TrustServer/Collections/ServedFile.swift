@@ -21,7 +21,7 @@ struct ServedFile: Sendable {
             var headers = caching
             headers.add(name: "Last-Modified", value: modified)
             headers.add(name: "Content-Type", value: "text/plain; charset=utf-8")
-            return HTTPResponse(status: .ok, headers: headers, body: .bytes(file.content))
+            return HTTPResponse(status: .ok, headers: headers, body: .bytes(file.content)).preparedForReuse
         }
         self.current = reply(Self.caching(configuration.currentMaximumAge, revalidate: true))
         self.consistent = reply(Self.caching(configuration.consistentMaximumAge, revalidate: false))

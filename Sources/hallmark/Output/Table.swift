@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ContentTrust
+
 /// Columns under dashed headers, padded with four spaces, as `notary` prints them.
 struct Table {
     private let headers: [String]

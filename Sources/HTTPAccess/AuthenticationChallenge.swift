@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a registry wants to know about the caller: a `WWW-Authenticate` challenge (RFC 9110 section 11.6.1).
+/// What a server wants to know about the caller: a `WWW-Authenticate` challenge (RFC 9110 section 11.6.1).
 enum AuthenticationChallenge: Sendable, Hashable {
     /// User name and password with each request.
     case basic
@@ -22,7 +22,7 @@ enum AuthenticationChallenge: Sendable, Hashable {
             case "basic":
                 challenges.append(.basic)
             case "bearer":
-                guard let realm = parameters["realm"] else { continue }
+                guard let realm = parameters["realm"], !realm.isEmpty else { continue }
                 let scopes = parameters["scope"]?.split(separator: " ").map(String.init) ?? []
                 challenges.append(.bearer(realm: realm, service: parameters["service"], scopes: scopes))
             default:

@@ -4,7 +4,7 @@ import FoundationEssentials
 import NIOPosix
 
 /// The credentials that `docker login` keeps: `auths`, `credHelpers` and `credsStore` of Docker's `config.json`.
-package struct DockerConfigCredentials: RegistryCredentialSource {
+package struct DockerConfigCredentials: CredentialSource {
     /// The largest configuration file that is read, in bytes.
     private static let maximumSize = 4 << 20
 
@@ -20,7 +20,7 @@ package struct DockerConfigCredentials: RegistryCredentialSource {
         self.helperTimeout = helperTimeout
     }
 
-    package func credential(for registry: String) async throws -> RegistryCredential? {
+    package func credential(for registry: String) async throws -> Credential? {
         let (path, timeout) = (self.path, self.helperTimeout)
         return try await NIOThreadPool.singleton.runIfActive {
             guard let file = try Self.load(path) else { return nil }
@@ -40,12 +40,12 @@ package struct DockerConfigCredentials: RegistryCredentialSource {
     private static func load(_ path: String) throws -> File? {
         guard let data = FileManager.default.contents(atPath: path) else { return nil }
         guard data.count <= Self.maximumSize, let file = try? JSONDecoder().decode(File.self, from: data) else {
-            throw RegistryError(.credentials, "\(path) is not a Docker configuration in JSON; repair or remove it")
+            throw HTTPAccessError(.credentials, "\(path) is not a Docker configuration in JSON; repair or remove it")
         }
         return file
     }
 
-    private static func credential(_ entry: File.Entry, _ registry: String) throws -> RegistryCredential? {
+    private static func credential(_ entry: File.Entry, _ registry: String) throws -> Credential? {
         if let token = entry.identitytoken, !token.isEmpty { return .identityToken(token) }
         if let token = entry.registrytoken, !token.isEmpty { return .bearerToken(token) }
         if let username = entry.username, let password = entry.password, !username.isEmpty {
@@ -55,7 +55,7 @@ package struct DockerConfigCredentials: RegistryCredentialSource {
         guard let data = Data(base64Encoded: auth), let text = String(validating: data, as: UTF8.self),
             let colon = text.firstIndex(of: ":")
         else {
-            throw RegistryError(
+            throw HTTPAccessError(
                 .credentials,
                 "the auth of \(registry) in Docker's configuration is not base64 of user:password; run docker login again"
             )

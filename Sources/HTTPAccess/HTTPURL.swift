@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// An absolute HTTP URL, split where it matters for who may see credentials.
-struct RegistryURL: Sendable, Hashable, CustomStringConvertible {
-    enum Scheme: String, Sendable {
+package struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
+    package enum Scheme: String, Sendable {
         case http
         case https
 
@@ -10,12 +10,13 @@ struct RegistryURL: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Scheme and authority: credentials for one origin never go to another.
-    struct Origin: Sendable, Hashable {
-        var scheme: Scheme
+    package struct Origin: Sendable, Hashable {
+        package var scheme: Scheme
         /// Host and port, in lower case, without the scheme's default port.
-        let authority: String
+        package let authority: String
 
-        init?(scheme: Scheme, authority: some StringProtocol) {
+        /// - Returns: nil for what is no host with or without a port.
+        package init?(scheme: Scheme, authority: some StringProtocol) {
             let authority = authority.lowercased()
             let isAllowed = authority.utf8.allSatisfy { byte in
                 (48...58).contains(byte) || (97...122).contains(byte) || [45, 46, 91, 93, 95].contains(byte)
@@ -28,7 +29,7 @@ struct RegistryURL: Sendable, Hashable, CustomStringConvertible {
         }
 
         /// The host without its port and brackets.
-        var host: String {
+        package var host: String {
             if self.authority.hasPrefix("[") {
                 return String(self.authority.dropFirst().prefix { $0 != "]" })
             }
@@ -36,7 +37,7 @@ struct RegistryURL: Sendable, Hashable, CustomStringConvertible {
         }
 
         /// True for `localhost` and the addresses of the loopback interface, and for nothing that only looks so.
-        var isLoopback: Bool {
+        package var isLoopback: Bool {
             let host = self.host
             if host == "localhost" || host == "::1" { return true }
             let parts = host.split(separator: ".", omittingEmptySubsequences: false)
@@ -50,17 +51,18 @@ struct RegistryURL: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    var origin: Origin
+    package var origin: Origin
     /// Path and query, beginning with `/`.
-    var target: String
+    package var target: String
 
-    init(_ origin: Origin, _ target: String) {
+    /// - Parameter target: path and query, beginning with `/`.
+    package init(_ origin: Origin, _ target: String) {
         self.origin = origin
         self.target = target
     }
 
     /// Parses an absolute `http` or `https` URL without user information.
-    init?(_ text: some StringProtocol) {
+    package init?(_ text: some StringProtocol) {
         guard text.utf8.count <= 8192, text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { return nil }
         let lower = text.prefix(8).lowercased()
         let scheme: Scheme
@@ -78,46 +80,21 @@ struct RegistryURL: Sendable, Hashable, CustomStringConvertible {
         self.init(origin, target.hasPrefix("/") ? String(target) : "/" + target)
     }
 
-    /// The URL a `Location` or `Link` names, seen from this one.
-    /// - Throws: ``RegistryError`` with code `invalidResponse`.
-    func resolving(_ location: some StringProtocol) throws -> RegistryURL {
-        if let absolute = RegistryURL(location) { return absolute }
-        let path = self.target.prefix { $0 != "?" }
-        let text: String
-        if location.hasPrefix("//") {
-            text = self.origin.scheme.rawValue + ":" + location
-        } else if location.hasPrefix("/") {
-            text = self.root + location
-        } else if location.hasPrefix("?") {
-            text = self.root + path + location
-        } else {
-            let directory = path.lastIndex(of: "/").map { path[...$0] } ?? "/"
-            text = self.root + directory + location
-        }
-        guard !location.isEmpty, !location.prefix(12).contains("://"), let url = RegistryURL(text) else {
-            throw RegistryError(
-                .invalidResponse,
-                "\(self.origin.authority) points to \"\(RegistryError.printable(location))\", which is not an HTTP URL"
-            )
-        }
-        return url
-    }
-
     /// The same with another query parameter; the value is percent-encoded.
-    func adding(_ name: String, _ value: String) -> RegistryURL {
-        RegistryURL(
+    package func adding(_ name: String, _ value: String) -> HTTPURL {
+        HTTPURL(
             self.origin,
             self.target + (self.target.contains("?") ? "&" : "?") + name + "=" + Self.encode(value)
         )
     }
 
-    /// Percent-encodes everything but unreserved characters and those that a query may hold in a value.
+    /// Percent-encodes everything but unreserved characters (RFC 3986, section 2.3).
     static func encode(_ value: String) -> String {
         let digits = Array("0123456789ABCDEF".unicodeScalars)
         var text = String.UnicodeScalarView()
         for byte in value.utf8 {
             switch byte {
-            case 48...57, 65...90, 97...122, 45, 46, 95, 126, 47, 58:
+            case 48...57, 65...90, 97...122, 45, 46, 95, 126:
                 text.append(Unicode.Scalar(byte))
             default:
                 text.append(contentsOf: ["%", digits[Int(byte >> 4)], digits[Int(byte & 15)]])
@@ -126,7 +103,9 @@ struct RegistryURL: Sendable, Hashable, CustomStringConvertible {
         return String(text)
     }
 
-    var description: String { self.root + self.target }
+    /// The URL.
+    package var description: String { self.root + self.target }
 
-    private var root: String { "\(self.origin.scheme.rawValue)://\(self.origin.authority)" }
+    /// Scheme and authority.
+    package var root: String { "\(self.origin.scheme.rawValue)://\(self.origin.authority)" }
 }

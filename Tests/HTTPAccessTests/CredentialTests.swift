@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
-import Logging
 import NIOCore
 import NIOHTTP1
 import Synchronization
 import Testing
 
-@testable import RegistryClient
+@testable import HTTPAccess
 
 private let challengeCases: [(String, [AuthenticationChallenge])] = [
     (#"Basic realm="a, b""#, [.basic]),
@@ -30,38 +29,34 @@ private let loopbackCases: [(String, Bool)] = [
     ("128.0.0.1", false), ("127.0.0.256", false), ("[::2]", false), ("notlocalhost", false), ("127.0.0.1.", false),
 ]
 
-private let locationCases: [(String, String?)] = [
-    ("/v2/x?a=b", "https://r.example/v2/x?a=b"), ("https://R.example:443/y", "https://r.example/y"),
-    ("//other/z", "https://other/z"), ("?d=1", "https://r.example/v2/a/b?d=1"), ("c", "https://r.example/v2/a/c"),
-    ("http://h?q#f", "http://h/?q"), ("ftp://x/", nil), ("file:///etc/passwd", nil), ("https://u:p@h/", nil),
-    ("https:///x", nil), ("", nil), ("/a b", nil),
-]
-
 struct CredentialTests {
     @Test(
-        "A registry on this machine, spoken to in plain, cannot have credentials sent in plain to another",
+        "Credentials leave this machine in plain only for a server that is elsewhere and spoken to in plain",
         arguments: [
-            ("127.0.0.1:5000", "http://192.0.2.1/token", false), ("localhost:5000", "http://localhost.evil/t", false),
-            ("127.0.0.1:5000", "http://127.0.0.1:5001/token", true), ("127.0.0.1:5000", "https://192.0.2.1/t", true),
-            ("insecure.example", "http://auth.example/token", true),
-        ]
+            ("http://192.0.2.1/token", .withoutCredentials, false),
+            ("http://localhost.evil/t", .withoutCredentials, false),
+            ("http://127.0.0.1:5001/token", .withoutCredentials, true),
+            ("https://192.0.2.1/t", .withoutCredentials, true),
+            ("http://127.0.0.1:5001/token", .refused, false), ("http://auth.example/token", .allowed, true),
+        ] as [(String, Authenticator.PlainRealm, Bool)]
     )
-    func plainRealm(_ registry: String, _ realm: String, _ isAsked: Bool) async throws {
+    func plainRealm(_ realm: String, _ plainRealm: Authenticator.PlainRealm, _ isAsked: Bool) async throws {
         let asked = Mutex(false)
-        let authenticator = RegistryAuthenticator(
-            registry: registry,
+        let authenticator = Authenticator(
+            server: "server",
+            host: "server",
             source: FixedCredential(.password(username: "u", password: "p")),
-            now: { .now },
-            logger: Logger(label: "test")
+            scopes: .ofRequest,
+            now: { .zero }
         )
         let answer = try? await authenticator.authorization(
             after: ["Bearer realm=\"\(realm)\""],
             rejected: nil,
             scopes: [],
-            allowsPlainRealm: true
-        ) { _, _, _, _ in
+            plainRealm: plainRealm
+        ) { _ in
             asked.withLock { $0 = true }
-            return (.ok, ByteBuffer(string: #"{"token":"t"}"#))
+            return TokenReply(status: .ok, body: ByteBuffer(string: #"{"token":"t"}"#))
         }
         #expect(asked.withLock { $0 } == isAsked)
         #expect(answer == (isAsked ? "Bearer t" : nil))
@@ -81,16 +76,7 @@ struct CredentialTests {
         arguments: loopbackCases
     )
     func loopback(authority: String, isLoopback: Bool) {
-        #expect(RegistryURL.Origin(scheme: .https, authority: authority)?.isLoopback == isLoopback)
-    }
-
-    @Test(
-        "Locations are resolved against the URL they came from",
-        arguments: locationCases
-    )
-    func locations(location: String, expected: String?) throws {
-        let base = try #require(RegistryURL("https://r.example/v2/a/b?c=d"))
-        #expect((try? base.resolving(location))?.description == expected)
+        #expect(HTTPURL.Origin(scheme: .https, authority: authority)?.isLoopback == isLoopback)
     }
 
     private func withConfiguration(_ json: String, _ body: (String) async throws -> Void) async throws {
@@ -119,11 +105,11 @@ struct CredentialTests {
                 let found4 = try await source.credential(for: other)
                 #expect(found4 == nil)
             }
-            await #expect(throws: RegistryError.self) { try await source.credential(for: "broken") }
+            await #expect(throws: HTTPAccessError.self) { try await source.credential(for: "broken") }
         }
         #expect(try await DockerConfigCredentials(path: "/nonexistent/config.json").credential(for: "a") == nil)
         try await self.withConfiguration("{") { path in
-            await #expect(throws: RegistryError.self) {
+            await #expect(throws: HTTPAccessError.self) {
                 try await DockerConfigCredentials(path: path).credential(for: "a")
             }
         }
@@ -137,7 +123,7 @@ struct CredentialTests {
                 do {
                     _ = try await source.credential(for: "r.example")
                     Issue.record("helper \(name) cannot have answered")
-                } catch let error as RegistryError {
+                } catch let error as HTTPAccessError {
                     #expect(error.code == .credentials)
                 }
                 let found5 = try await source.credential(for: "other.example")

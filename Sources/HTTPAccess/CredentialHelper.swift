@@ -16,7 +16,7 @@ struct CredentialHelper {
     private let program: String
     private let timeout: Duration
 
-    /// - Throws: ``RegistryError`` with code `credentials` when the name could be a path.
+    /// - Throws: ``HTTPAccessError`` with code `credentials` when the name could be a path.
     init(name: String, timeout: Duration) throws {
         let isName =
             (1...128).contains(name.utf8.count)
@@ -25,9 +25,9 @@ struct CredentialHelper {
                     || [45, 46, 95].contains(byte)
             }
         guard isName else {
-            throw RegistryError(
+            throw HTTPAccessError(
                 .credentials,
-                "\"\(RegistryError.printable(name))\" is not the name of a credential helper"
+                "\"\(name.printable())\" is not the name of a credential helper"
             )
         }
         self.program = "docker-credential-" + name
@@ -36,15 +36,15 @@ struct CredentialHelper {
 
     /// Asks for the credential of a server. Blocks.
     /// - Returns: nil when the helper has none.
-    /// - Throws: ``RegistryError`` with code `credentials` when it cannot run, fails, or takes too long.
-    func get(_ server: String) throws -> RegistryCredential? {
+    /// - Throws: ``HTTPAccessError`` with code `credentials` when it cannot run, fails, or takes too long.
+    func get(_ server: String) throws -> Credential? {
         let (status, output) = try self.run(server)
         guard status == 0 else {
             let text = String(decoding: output, as: UTF8.self)
             if text.contains("credentials not found") { return nil }
-            throw RegistryError(
+            throw HTTPAccessError(
                 .credentials,
-                "\(self.program) ended with status \(status): \(RegistryError.printable(text))"
+                "\(self.program) ended with status \(status): \(text.printable())"
             )
         }
         struct Reply: Decodable {
@@ -57,7 +57,7 @@ struct CredentialHelper {
             }
         }
         guard let reply = try? JSONDecoder().decode(Reply.self, from: Data(output)) else {
-            throw RegistryError(.credentials, "\(self.program) printed something else than a credential in JSON")
+            throw HTTPAccessError(.credentials, "\(self.program) printed something else than a credential in JSON")
         }
         if reply.username.isEmpty, reply.secret.isEmpty { return nil }
         // Docker's convention for refresh tokens.
@@ -80,7 +80,7 @@ struct CredentialHelper {
             try input.fileHandleForWriting.close()
             try process.run()
         } catch {
-            throw RegistryError(.credentials, "cannot run \(self.program): \(error)")
+            throw HTTPAccessError(.credentials, "cannot run \(self.program): \(error)")
         }
         let bytes: [UInt8]
         do {
@@ -95,7 +95,7 @@ struct CredentialHelper {
         if process.isRunning { kill(process.processIdentifier, SIGKILL) }
         process.waitUntilExit()
         guard process.terminationStatus != 127 else {
-            throw RegistryError(.credentials, "\(self.program), which Docker's configuration names, is not on PATH")
+            throw HTTPAccessError(.credentials, "\(self.program), which Docker's configuration names, is not on PATH")
         }
         return (process.terminationStatus, bytes)
     }
@@ -112,15 +112,15 @@ struct CredentialHelper {
             let ready = left > .zero ? poll(&poller, 1, Int32(milliseconds)) : 0
             if ready < 0, errno == EINTR { continue }
             guard ready > 0 else {
-                throw RegistryError(.credentials, "\(self.program) did not answer in \(self.timeout)")
+                throw HTTPAccessError(.credentials, "\(self.program) did not answer in \(self.timeout)")
             }
             let count = piece.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw RegistryError(.credentials, "cannot read from \(self.program)") }
+            guard count >= 0 else { throw HTTPAccessError(.credentials, "cannot read from \(self.program)") }
             if count == 0 { return bytes }
             bytes += piece[..<count]
             guard bytes.count <= Self.maximumOutput else {
-                throw RegistryError(.credentials, "\(self.program) printed more than \(Self.maximumOutput) bytes")
+                throw HTTPAccessError(.credentials, "\(self.program) printed more than \(Self.maximumOutput) bytes")
             }
         }
     }
