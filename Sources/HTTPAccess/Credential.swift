@@ -32,7 +32,7 @@ package enum Credential: Sendable, Hashable, CustomStringConvertible, CustomRefl
 /// Knows credentials by server.
 package protocol CredentialSource: Sendable {
     /// The credential for a server.
-    /// - Parameter registry: host, with port if there is one; `docker.io` for Docker Hub's registry.
+    /// - Parameter host: host, with port if there is one; `docker.io` for Docker Hub's registry.
     /// - Returns: nil to go without.
     /// - Throws: ``HTTPAccessError`` with code `credentials` when there should be one but it cannot be had.
     func credential(for host: String) async throws -> Credential?
