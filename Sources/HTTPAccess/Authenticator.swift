@@ -71,6 +71,8 @@ package final class Authenticator: Sendable {
     /// - Parameters:
     ///   - server: what messages call the server.
     ///   - host: what `source` knows the server by.
+    ///   - source: knows the credentials.
+    ///   - choice: which scopes a token is asked for.
     ///   - now: the time since any fixed point, which tokens expire by.
     package init(
         server: String,
@@ -101,6 +103,9 @@ package final class Authenticator: Sendable {
     /// - Parameters:
     ///   - fields: the values of `WWW-Authenticate`.
     ///   - rejected: the authorization that the server has just refused.
+    ///   - scopes: what the request needs.
+    ///   - plainRealm: whether a token service without TLS may be asked.
+    ///   - send: asks a token service.
     /// - Throws: ``HTTPAccessError``; what `send` throws.
     package func authorization(
         after fields: [String],

@@ -20,15 +20,15 @@ package struct DockerConfigCredentials: CredentialSource {
         self.helperTimeout = helperTimeout
     }
 
-    package func credential(for registry: String) async throws -> Credential? {
+    package func credential(for host: String) async throws -> Credential? {
         let (path, timeout) = (self.path, self.helperTimeout)
         return try await NIOThreadPool.singleton.runIfActive {
             guard let file = try Self.load(path) else { return nil }
-            let server = Self.serverAddress(registry)
-            if let helper = try file.helper(registry, server) {
+            let server = Self.serverAddress(host)
+            if let helper = try file.helper(host, server) {
                 return try CredentialHelper(name: helper, timeout: timeout).get(server)
             }
-            return try file.entry(registry).flatMap { try Self.credential($0, registry) }
+            return try file.entry(host).flatMap { try Self.credential($0, host) }
         }
     }
 

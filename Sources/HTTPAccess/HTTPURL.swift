@@ -55,7 +55,9 @@ package struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
     /// Path and query, beginning with `/`.
     package var target: String
 
-    /// - Parameter target: path and query, beginning with `/`.
+    /// - Parameters:
+    ///   - origin: where it is.
+    ///   - target: path and query, beginning with `/`.
     package init(_ origin: Origin, _ target: String) {
         self.origin = origin
         self.target = target

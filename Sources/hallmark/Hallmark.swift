@@ -15,7 +15,7 @@ struct Hallmark: AsyncParsableCommand {
 
             Exit codes: 0 done; 1 other failure; 2 usage; 10 no trust data; 11 not signed; 12 signature or threshold not \
             met; 13 expired or stale; 14 rollback, freeze or mix-and-match; 15 content does not match its digest; \
-            20 cannot reach the server; 21 not authorised.
+            20 cannot reach the server; 21 not authorised; 130 interrupted.
             """,
         version: HallmarkVersion.current,
         subcommands: [Serve.self, Push.self, Pull.self, Inspect.self, List.self, Key.self]

@@ -97,9 +97,11 @@ struct TrustOptions: ParsableArguments {
     }
 
     var images: TrustedImages {
-        get throws {
-            TrustedImages(settings: try self.settings, passphrases: self.passphrases, logger: self.logger)
-        }
+        get throws { try self.images(passphrases: self.passphrases) }
+    }
+
+    func images(passphrases: any PassphraseSource) throws -> TrustedImages {
+        TrustedImages(settings: try self.settings, passphrases: passphrases, logger: self.logger)
     }
 }
 

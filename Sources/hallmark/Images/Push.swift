@@ -33,9 +33,11 @@ struct Push: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let images = try self.trust.images
         let reference = self.image
         let progress = ProgressDisplay(isEnabled: self.output.output == .text)
+        let images = try self.trust.images(
+            passphrases: ClearingPassphrases(self.trust.passphrases, display: progress)
+        )
         let pushed = try await progress.showing { report in
             try await images.push(
                 self.source.expandingTilde,

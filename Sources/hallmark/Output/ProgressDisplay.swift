@@ -63,9 +63,14 @@ final class ProgressDisplay: Sendable {
         bytes < 10 << 20 ? "\(bytes >> 10) KiB" : "\(bytes >> 20) MiB"
     }
 
-    private func clear() {
+    /// Takes the line away until there is more to tell.
+    func clear() {
         guard self.isEnabled else { return }
-        let width = self.state.withLock { $0.width }
+        let width = self.state.withLock { state in
+            defer { state.width = 0 }
+            return state.width
+        }
+        guard width > 0 else { return }
         Self.write("\r" + String(repeating: " ", count: width) + "\r")
     }
 
