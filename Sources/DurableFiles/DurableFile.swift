@@ -13,6 +13,8 @@ import Darwin
 package enum DurableFile {
     /// Writes a file in place of one of that name.
     /// - Parameters:
+    ///   - path: where the file will be.
+    ///   - bytes: what it will hold.
     ///   - permissions: the file's mode from its first byte on, whatever the umask.
     ///   - staging: a directory of the same file system for the temporary name, where it must not be seen beside `path`.
     /// - Throws: ``FileSystemError``.
@@ -124,8 +126,7 @@ package enum DurableFile {
 }
 
 extension DurableFile {
-    /// Writes all bytes at a place of an open file.
-    /// - Parameter path: what errors call the file.
+    /// Writes all bytes at a place of an open file; errors call it by its path.
     /// - Throws: ``FileSystemError``.
     package static func write(
         _ bytes: UnsafeRawBufferPointer,
@@ -181,7 +182,7 @@ extension DurableFile {
 
     /// Runs `body` while no other process or task that locks it holds the directory: an advisory lock on the directory
     /// itself, so that no file is left behind that others could stumble on.
-    /// - Parameter isRequired: false to go on without where the file system has no locks.
+    /// With `isRequired` false it goes on without where the file system has no locks.
     /// - Throws: ``FileSystemError`` when the directory cannot be locked; what `body` throws.
     package static func withLockedDirectory<Result>(
         _ directory: String,
