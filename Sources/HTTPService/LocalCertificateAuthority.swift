@@ -58,7 +58,7 @@ package struct LocalCertificateAuthority: Sendable {
 
     /// The server's identity; makes the authority and the certificate that are missing, and a new certificate when the
     /// old one is near its end, is for other names or of another authority. Blocks while it writes files.
-    /// - Throws: ``TLSIdentityError`` when the files contradict each other, ``FileSystemError`` when they can't be written.
+    /// - Throws: ``TLSIdentityError`` when the files contradict each other, `FileSystemError` when they can't be written.
     package func identity() throws -> Identity {
         try DurableFile.makeDirectory(self.directory)
         return try DurableFile.withLockedDirectory(self.directory) {

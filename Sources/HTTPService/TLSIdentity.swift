@@ -77,7 +77,7 @@ package final class TLSIdentity: Service, Sendable {
 
     /// Looks whether key or certificate have changed or must be renewed.
     /// - Returns: true when new connections get a new certificate.
-    /// - Throws: ``TLSIdentityError``, ``FileSystemError``; what is in use stays in use.
+    /// - Throws: ``TLSIdentityError``, `FileSystemError`; what is in use stays in use.
     @discardableResult
     package func refresh() async throws -> Bool {
         let known = self.current.withLock { $0 }

@@ -109,7 +109,7 @@ package struct PrivateKeyPEM: Sendable, Hashable {
         try self.block.serialized()
     }
 
-    /// Reads the key. Blocks for as long as the file's key derivation takes: run it by ``BlockingWork``.
+    /// Reads the key. Blocks for as long as the file's key derivation takes: run it by `BlockingWork`.
     /// - Parameter passphrase: not looked at when the key is not encrypted.
     /// - Throws: ``KeyStoreError`` with code `wrongPassphrase`, `malformed` or `unsupported`.
     package func decode(passphrase: Passphrase?) throws -> PrivateKey {
