@@ -40,7 +40,7 @@ package struct TrustServerConfiguration: Sendable {
     package var renewalRetry: Int64 = 3600
 
     /// The most bytes of metadata kept in memory, for each of three caches: served files, current pointers, verified values.
-    package var cacheSize = 128 << 20
+    package var cacheSize = 32 << 20
     /// How long a current pointer in memory is believed before the database is asked again. Nil when this server is the only
     /// one that writes to the database: then it knows of every change.
     package var revalidation: Duration?

@@ -14,13 +14,24 @@ final class Collections: Sendable {
     let now: @Sendable () -> Date
 
     private let cache: CollectionCache
-    private let verified: Mutex<RecentValues<FileKey, VerifiedFile>>
+    /// Of each role what was verified last: nobody asks for what it has replaced.
+    private let verified: Mutex<RecentValues<VerifiedKey, VerifiedFile>>
     /// Nil: what is in memory is always the newest.
     private let believedFor: Int64?
 
-    private enum VerifiedFile: Sendable {
-        case root(Verified<Root>)
-        case targets(Verified<Targets>, by: RoleKeys)
+    private struct VerifiedKey: Sendable, Hashable {
+        let gun: GUN
+        let role: RoleName
+    }
+
+    private struct VerifiedFile: Sendable {
+        enum Content: Sendable {
+            case root(Verified<Root>)
+            case targets(Verified<Targets>, by: RoleKeys)
+        }
+
+        let sha256: String
+        let content: Content
     }
 
     init(store: TrustStore, configuration: TrustServerConfiguration, now: @escaping @Sendable () -> Date) {
@@ -106,8 +117,7 @@ final class Collections: Sendable {
         guard let head else { return nil }
         var stored: StoredFile?
         if let hash = head.sha256(of: .root) {
-            let key = FileKey(gun: head.gun, role: .root, reference: .sha256(hash))
-            if case .root(let root) = self.verified.withLock({ $0.value(for: key) }) { return root }
+            if case .root(let root) = self.verified(.root, in: head.gun, sha256: hash) { return root }
             stored = try await self.file(.root, .sha256(hash), of: head.gun)?.file
         }
         // A damaged collection must not look like one without a root, which anybody could give it.
@@ -122,8 +132,7 @@ final class Collections: Sendable {
     /// - Throws: `TUFError` when what is stored is not signed by them.
     func targets(_ role: RoleName, of head: CollectionHead?, by keys: RoleKeys) async throws -> Verified<Targets>? {
         guard let head, let hash = head.sha256(of: role) else { return nil }
-        let key = FileKey(gun: head.gun, role: role, reference: .sha256(hash))
-        if case .targets(let targets, let signers) = self.verified.withLock({ $0.value(for: key) }), signers == keys {
+        if case .targets(let targets, let signers) = self.verified(role, in: head.gun, sha256: hash), signers == keys {
             return targets
         }
         guard let stored = try await self.file(role, .sha256(hash), of: head.gun)?.file else { return nil }
@@ -140,9 +149,14 @@ final class Collections: Sendable {
         self.keep(.targets(targets, by: keys), role, in: gun, sha256: sha256, size: targets.bytes.count)
     }
 
-    private func keep(_ value: VerifiedFile, _ role: RoleName, in gun: GUN, sha256: String, size: Int) {
-        let key = FileKey(gun: gun, role: role, reference: .sha256(sha256))
-        self.verified.withLock { $0.insert(value, for: key, cost: 2048 + 8 * size) }
+    private func keep(_ content: VerifiedFile.Content, _ role: RoleName, in gun: GUN, sha256: String, size: Int) {
+        let file = VerifiedFile(sha256: sha256, content: content)
+        self.verified.withLock { $0.insert(file, for: VerifiedKey(gun: gun, role: role), cost: 2048 + 8 * size) }
+    }
+
+    private func verified(_ role: RoleName, in gun: GUN, sha256: String) -> VerifiedFile.Content? {
+        let file = self.verified.withLock { $0.value(for: VerifiedKey(gun: gun, role: role)) }
+        return file?.sha256 == sha256 ? file?.content : nil
     }
 
     // MARK: Changes
