@@ -119,7 +119,7 @@ let package = Package(
             ]
         ),
 
-        // A tool of the benchmarks, not a product.
+        // Tools of the benchmarks, not products.
         .executableTarget(
             name: "hallmark-load",
             dependencies: [
@@ -128,6 +128,7 @@ let package = Package(
             ],
             path: "Benchmarks/Load"
         ),
+        .executableTarget(name: "hallmark-metadata", dependencies: ["TUF", crypto], path: "Benchmarks/Metadata"),
 
         .testTarget(
             name: "TUFTests",
