@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Crypto
-import Foundation
+import FoundationEssentials
 import TUF
 
 #if canImport(Glibc)
@@ -82,12 +82,13 @@ struct MetadataLoad {
     }
 
     private static func read(_ path: String) throws -> [UInt8] {
-        let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-        defer { try? file.close() }
-        let size = Int(try file.seekToEnd())
+        let file = open(path, O_RDONLY)
+        defer { close(file) }
+        let size = Int(lseek(file, 0, SEEK_END))
+        guard size >= 0 else { throw Failure(message: "cannot read \(path)") }
         return try Array(unsafeUninitializedCapacity: size) { buffer, count in
             while count < size {
-                let read = pread(file.fileDescriptor, buffer.baseAddress.map { $0 + count }, size - count, off_t(count))
+                let read = pread(file, buffer.baseAddress.map { $0 + count }, size - count, off_t(count))
                 guard read > 0 else { throw Failure(message: "cannot read \(path)") }
                 count += read
             }
@@ -95,19 +96,12 @@ struct MetadataLoad {
     }
 
     private static func write(_ bytes: [UInt8], to path: String) throws {
-        guard FileManager.default.createFile(atPath: path, contents: nil) else {
-            throw Failure(message: "cannot write \(path)")
-        }
-        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
-        defer { try? file.close() }
+        let file = creat(path, 0o644)
+        defer { close(file) }
         try bytes.withUnsafeBytes { bytes in
             var offset = 0
             while offset < bytes.count {
-                let written = Glibc.write(
-                    file.fileDescriptor,
-                    bytes.baseAddress.map { $0 + offset },
-                    bytes.count - offset
-                )
+                let written = Glibc.write(file, bytes.baseAddress.map { $0 + offset }, bytes.count - offset)
                 guard written > 0 else { throw Failure(message: "cannot write \(path)") }
                 offset += written
             }

@@ -63,36 +63,41 @@ public enum CanonicalJSON {
     static func encodeForWire(canonical: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(canonical.count + 64)
-        canonical.withUnsafeBufferPointer { canonical in
-            var copied = 0
-            for index in canonical.indices where self.mayNeedEscape(canonical[index]) {
-                guard let escaped = self.escape(at: index, of: canonical) else { continue }
-                // Of a character of several bytes it is the last that is found.
-                let end = index + 1 - escaped.replaced
-                bytes.append(contentsOf: UnsafeBufferPointer(rebasing: canonical[copied..<end]))
-                bytes.append(contentsOf: escaped.text.utf8)
-                copied = index + 1
-            }
-            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: canonical[copied...]))
-        }
+        self.writeForWire(canonical[...], style: .go, to: &bytes)
         return bytes
     }
 
-    /// A first look, which is enough for nearly all bytes.
-    @inline(__always)
-    private static func mayNeedEscape(_ byte: UInt8) -> Bool {
-        switch byte {
-        case ..<0x20, UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "&"), 0xA8, 0xA9: true
-        default: false
-        }
+    /// What has to be escaped in files, besides what is escaped in the signed form.
+    enum WireStyle {
+        /// Control characters, as JSON has it: nearly all metadata is in its signed form in the file.
+        case plain
+        /// All that Go's encoder escapes.
+        case go
     }
 
-    /// What to write in place of the bytes that end here; nil when they stand for themselves.
-    private static func escape(
-        at index: Int,
-        of text: UnsafeBufferPointer<UInt8>
-    ) -> (text: String, replaced: Int)? {
-        switch text[index] {
+    /// Appends the form of files of what is in the signed form.
+    static func writeForWire(_ canonical: ArraySlice<UInt8>, style: WireStyle, to bytes: inout [UInt8]) {
+        let span = canonical.span.bytes
+        var copied = 0
+        var index = 0
+        while true {
+            index = style == .go ? span.endOfGoText(from: index) : span.endOfText(from: index)
+            guard index < span.byteCount else { break }
+            if let escaped = self.escape(at: index, of: span) {
+                bytes.append(copied..<index, of: span)
+                bytes.append(contentsOf: escaped.text.utf8)
+                index += escaped.replaced
+                copied = index
+            } else {
+                index += 1
+            }
+        }
+        bytes.append(copied..<span.byteCount, of: span)
+    }
+
+    /// What to write in place of the bytes that begin here; nil when they stand for themselves.
+    private static func escape(at index: Int, of text: RawSpan) -> (text: String, replaced: Int)? {
+        switch text.byte(index) {
         case UInt8(ascii: "\n"): return ("\\n", 1)
         case UInt8(ascii: "\r"): return ("\\r", 1)
         case UInt8(ascii: "\t"): return ("\\t", 1)
@@ -101,9 +106,13 @@ public enum CanonicalJSON {
         case UInt8(ascii: ">"): return ("\\u003e", 1)
         case UInt8(ascii: "&"): return ("\\u0026", 1)
         // U+2028 and U+2029 are E2 80 A8 and E2 80 A9.
-        case let byte where byte == 0xA8 || byte == 0xA9:
-            guard index >= 2, text[index - 1] == 0x80, text[index - 2] == 0xE2 else { return nil }
-            return (byte == 0xA8 ? "\\u2028" : "\\u2029", 3)
+        case 0xE2:
+            guard index + 2 < text.byteCount, text.byte(index + 1) == 0x80 else { return nil }
+            switch text.byte(index + 2) {
+            case 0xA8: return ("\\u2028", 3)
+            case 0xA9: return ("\\u2029", 3)
+            default: return nil
+            }
         default: return nil
         }
     }
