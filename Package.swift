@@ -22,6 +22,7 @@ let package = Package(
     products: [
         .library(name: "TUF", targets: ["TUF"]),
         .executable(name: "hallmark", targets: ["hallmark"]),
+        .executable(name: "tuf-conformance-client", targets: ["tuf-conformance-client"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -60,12 +61,18 @@ let package = Package(
             ]
         ),
 
-        // Level 3: clients and servers.
+        // Level 3: clients and servers. The updater is what both of TUF's clients share: it is below TrustClient.
+        .target(
+            name: "Updater",
+            dependencies: [
+                "DurableFiles", "TUF", "HTTPAccess", nioCore, nioHTTP1, nioSSL, httpClient,
+            ]
+        ),
         .target(
             name: "TrustClient",
             dependencies: [
-                "DurableFiles", "TUF", "KeyStore", "NotaryAPI", "HTTPAccess", crypto, x509, logging, nioCore, nioHTTP1,
-                nioSSL,
+                "DurableFiles", "TUF", "KeyStore", "NotaryAPI", "HTTPAccess", "Updater", crypto, x509, logging, nioCore,
+                nioHTTP1, nioSSL,
                 nioFoundation,
                 httpClient,
             ]
@@ -119,6 +126,14 @@ let package = Package(
             ]
         ),
 
+        // The updater behind the command line of TUF's conformance suite.
+        .executableTarget(
+            name: "tuf-conformance-client",
+            dependencies: [
+                "DurableFiles", "Updater", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]
+        ),
+
         // A tool of the benchmarks, not a product.
         .executableTarget(
             name: "hallmark-load",
@@ -142,6 +157,12 @@ let package = Package(
         .testTarget(
             name: "HTTPServiceTests",
             dependencies: ["HTTPService", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient]
+        ),
+        .testTarget(
+            name: "UpdaterTests",
+            dependencies: [
+                "Updater", "DurableFiles", "TUF", "HTTPAccess", crypto, cryptoExtras, nioCore, nioPosix, nioHTTP1,
+            ]
         ),
         .testTarget(
             name: "TrustClientTests",

@@ -91,7 +91,7 @@ package struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Percent-encodes everything but unreserved characters (RFC 3986, section 2.3).
-    static func encode(_ value: String) -> String {
+    package static func encode(_ value: some StringProtocol) -> String {
         let digits = Array("0123456789ABCDEF".unicodeScalars)
         var text = String.UnicodeScalarView()
         for byte in value.utf8 {

@@ -65,7 +65,7 @@ public struct UnverifiedMetadata: Sendable {
         by keys: RoleKeys
     ) throws -> Verified<Content> {
         let signers = try keys.verify(self)
-        return Verified(self, payload: try self.payload(), signers: signers)
+        return Verified(self, payload: try self.payload(), signers: signers, keys: keys)
     }
 
     /// Whether a key has signed this.
@@ -98,6 +98,8 @@ public struct Verified<Content: Payload>: Sendable {
     public let format: WireFormat
     /// The hash of the bytes that are signed: what tells whether two files say the same, byte for byte.
     let digest: SHA256Digest
+    /// The keys and threshold that were asked for; nil for what was only just signed here.
+    let keys: RoleKeys?
 
     init(
         bytes: [UInt8],
@@ -105,8 +107,10 @@ public struct Verified<Content: Payload>: Sendable {
         signers: [KeyID],
         signatures: [Signature],
         format: WireFormat,
-        digest: SHA256Digest
+        digest: SHA256Digest,
+        keys: RoleKeys? = nil
     ) {
+        self.keys = keys
         self.bytes = bytes
         self.payload = payload
         self.signers = signers
@@ -115,15 +119,21 @@ public struct Verified<Content: Payload>: Sendable {
         self.digest = digest
     }
 
-    init(_ metadata: UnverifiedMetadata, payload: Content, signers: [KeyID]) {
+    init(_ metadata: UnverifiedMetadata, payload: Content, signers: [KeyID], keys: RoleKeys? = nil) {
         self.init(
             bytes: metadata.bytes,
             payload: payload,
             signers: signers,
             signatures: metadata.signatures,
             format: metadata.format,
-            digest: metadata.message.digest
+            digest: metadata.message.digest,
+            keys: keys
         )
+    }
+
+    /// Whether these are the very bytes that were verified, against the very keys.
+    func covers(_ bytes: [UInt8], by keys: RoleKeys) -> Bool {
+        self.keys == keys && self.bytes == bytes
     }
 
     /// Checks the expiry: Notary's is past when it lies strictly before the given time, TUF's at that very time.

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import AsyncHTTPClient
-import Foundation
-import NIOCore
+import HTTPAccess
 
-/// What went wrong on a connection, in words that tell what to do.
-enum ConnectionFailure {
+/// What went wrong on a connection to a trust server, in words that tell what to do.
+enum TrustServerFailure {
     /// - Parameter host: the server's name and port.
     static func reason(_ error: any Error, host: some StringProtocol) -> String {
-        if let error = error as? IOError { return String(cString: strerror(error.errnoCode)) }
-        let text = (error as? HTTPClientError)?.shortDescription ?? "\(error)"
+        let text = ConnectionFailure.reason(error)
         if text.contains("CERTIFICATE_VERIFY_FAILED") {
             return
                 "its certificate is not valid, or of no authority that is trusted here; put the certificate of its CA "
@@ -19,6 +16,6 @@ enum ConnectionFailure {
         if text.contains("WRONG_VERSION_NUMBER") || text.contains("HTTP_REQUEST") {
             return "no TLS is spoken there; name the trust server with --server or DOCKER_CONTENT_TRUST_SERVER"
         }
-        return String(text.prefix(500))
+        return text
     }
 }
