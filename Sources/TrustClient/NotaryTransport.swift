@@ -327,11 +327,13 @@ package final class NotaryTransport: TrustTransport {
         } catch let error as CancellationError {
             throw error
         } catch {
-            let reason = ConnectionFailure.reason(error, host: self.server.url.drop { $0 != ":" }.dropFirst(3))
-            throw TrustClientError(
-                .unreachable,
-                "cannot reach the trust server \(self.server.url): \(reason)"
+            let failure = ConnectionFailure(
+                error,
+                server: self.server.host,
+                certificates: "~/.docker/tls",
+                noTLSAdvice: "name the trust server with --server or DOCKER_CONTENT_TRUST_SERVER"
             )
+            throw TrustClientError(.unreachable, "cannot reach the trust server \(self.server.url): \(failure)")
         }
     }
 
