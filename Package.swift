@@ -37,8 +37,9 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
-        // Level 0: files that a power cut cannot halve.
+        // Level 0: files that a power cut cannot halve, and what the standard library lacks.
         .target(name: "DurableFiles"),
+        .target(name: "PercentEncoding"),
 
         // Level 1: values and one SQL interface.
         .target(name: "TUF", dependencies: [crypto, cryptoExtras, x509, asn1]),
@@ -51,8 +52,11 @@ let package = Package(
 
         // Level 2: what both ends of a protocol share.
         .target(name: "KeyStore", dependencies: ["DurableFiles", "TUF", crypto, cryptoExtras, x509, asn1]),
-        .target(name: "NotaryAPI", dependencies: ["TUF"]),
-        .target(name: "HTTPAccess", dependencies: [nioCore, nioPosix, nioHTTP1, nioSSL, nioFoundation, httpClient]),
+        .target(name: "NotaryAPI", dependencies: ["PercentEncoding", "TUF"]),
+        .target(
+            name: "HTTPAccess",
+            dependencies: ["PercentEncoding", nioCore, nioPosix, nioHTTP1, nioSSL, nioFoundation, httpClient]
+        ),
         .target(
             name: "HTTPService",
             dependencies: [
@@ -65,7 +69,7 @@ let package = Package(
         .target(
             name: "Updater",
             dependencies: [
-                "DurableFiles", "TUF", "HTTPAccess", nioCore, nioHTTP1, nioSSL, httpClient,
+                "DurableFiles", "PercentEncoding", "TUF", "HTTPAccess", nioCore, nioHTTP1, nioSSL, httpClient,
             ]
         ),
         .target(
@@ -100,8 +104,8 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "DurableFiles", "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix, nioHTTP1,
-                nioFoundation, serviceLifecycle,
+                "DurableFiles", "PercentEncoding", "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix,
+                nioHTTP1, nioFoundation, serviceLifecycle,
             ]
         ),
 
@@ -150,6 +154,7 @@ let package = Package(
             exclude: ["Vectors"]
         ),
         .testTarget(name: "DurableFilesTests", dependencies: ["DurableFiles"]),
+        .testTarget(name: "PercentEncodingTests", dependencies: ["PercentEncoding"]),
         .testTarget(name: "OCITests", dependencies: ["OCI", crypto]),
         .testTarget(name: "DatabaseTests", dependencies: ["Database"]),
         .testTarget(name: "KeyStoreTests", dependencies: ["KeyStore", "TUF", crypto]),

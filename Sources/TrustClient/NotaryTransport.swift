@@ -302,11 +302,13 @@ package final class NotaryTransport: TrustTransport {
             if case .tooLarge = error { throw TrustClientError(TUFError(.tooLarge, message)) }
             throw TrustClientError(.unreachable, message)
         } catch {
-            let reason = TrustServerFailure.reason(error, host: self.server.url.drop { $0 != ":" }.dropFirst(3))
-            throw TrustClientError(
-                .unreachable,
-                "cannot reach the trust server \(self.server.url): \(reason)"
+            let failure = ConnectionFailure(
+                error,
+                server: self.server.host,
+                certificates: "~/.docker/tls",
+                noTLSAdvice: "name the trust server with --server or DOCKER_CONTENT_TRUST_SERVER"
             )
+            throw TrustClientError(.unreachable, "cannot reach the trust server \(self.server.url): \(failure)")
         }
     }
 

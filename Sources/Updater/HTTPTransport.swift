@@ -219,9 +219,8 @@ package final class HTTPTransport: RepositoryTransport {
             if case .tooLarge = error { throw TransportError(.tooLarge, "\(url) \(error)") }
             throw TransportError(.unreachable, "\(url) \(error)")
         } catch {
-            throw Passing(
-                failure: TransportError(.unreachable, "cannot reach \(url): \(ConnectionFailure.reason(error))")
-            )
+            let failure = ConnectionFailure(error, server: url.origin.authority, certificates: nil)
+            throw Passing(failure: TransportError(.unreachable, "cannot reach \(url): \(failure)"))
         }
     }
 

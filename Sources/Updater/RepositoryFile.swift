@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPAccess
+import PercentEncoding
 package import TUF
 
 /// A file of a repository, as the specification names it.
@@ -13,7 +14,7 @@ package enum RepositoryFile: Sendable, Hashable, CustomStringConvertible {
     /// The name below the base URL of metadata or targets: every byte but unreserved characters percent-encoded, and of a
     /// target's path the slashes left.
     package var urlPath: String {
-        self.segments.map { HTTPURL.encode($0) }.joined(separator: "/")
+        self.segments.map { PercentCoding.encode($0) }.joined(separator: "/")
     }
 
     /// The names of directories and file as they are, without encoding. A role's name may be anything.
@@ -66,7 +67,7 @@ package struct TargetPath: Sendable, Hashable, CustomStringConvertible {
 
     /// One file name for the whole path: every byte but unreserved characters percent-encoded, and a leading dot.
     package var fileName: String {
-        let name = HTTPURL.encode(self.text)
+        let name = PercentCoding.encode(self.text)
         return name.hasPrefix(".") ? "%2E" + name.dropFirst() : name
     }
 

@@ -2,7 +2,7 @@
 
 import DurableFiles
 package import FoundationEssentials
-import HTTPAccess
+import PercentEncoding
 import TUF
 
 /// The way to one TUF repository: what was trusted of it before, on disk, and the transport that has news of it.
@@ -131,7 +131,7 @@ extension Updater {
     private static let maximumNameLength = 220
 
     private static func fileName(of role: RoleName) -> String? {
-        var name = HTTPURL.encode(role.text)
+        var name = PercentCoding.encode(role.text)
         // Where the case of letters does not count, the file of another role.
         if role.isDelegation, RoleName.topLevel.contains(RoleName(name.lowercased())), let first = name.utf8.first {
             name = "%" + String(first, radix: 16, uppercase: true) + name.dropFirst()

@@ -55,7 +55,7 @@ extension Targets {
         var reader = try MemberReader(signed, "targets")
         (self.version, self.expires) = try TUFWire.header(&reader, type: "targets")
         guard reader.remaining["targets"]?.object != nil else { throw reader.wrong("targets", "an object") }
-        self.targets = try reader.members("targets").mapValues(TUFWire.target)
+        self.targets = TargetMap(try reader.members("targets").mapValues(TUFWire.target))
         self.delegations = try reader.take("delegations").map { try TUFWire.delegations($0) } ?? Delegations()
         self.additionalMembers = reader.remaining
     }
@@ -63,7 +63,7 @@ extension Targets {
     /// The `signed` object of this role.
     var tufJSON: JSONValue {
         var members: [(key: String, value: JSONValue)] = [
-            ("targets", .object(self.targets.mapValues { TUFWire.json($0) }))
+            ("targets", self.targets.json(format: .tuf))
         ]
         if self.delegations != Delegations() { members.append(("delegations", TUFWire.json(self.delegations))) }
         return TUFWire.payload("targets", self, members, additional: self.additionalMembers)
