@@ -110,6 +110,13 @@ package struct PrivateKey: SigningKey, CustomStringConvertible, CustomReflectabl
         }
     }
 
+    /// Signs a message by a scheme of TUF's format: ECDSA on P-384 hashes with SHA-384 there, with SHA-256 in Notary's.
+    package func sign(_ message: [UInt8], scheme: SignatureScheme) throws -> Signature {
+        guard case .p384(let key) = self.material, scheme == .ecdsaP384 else { return try self.sign(message) }
+        let signature = try key.signature(for: SHA384.hash(data: message))
+        return Signature(keyID: self.publicKey.id, method: .ecdsa, bytes: Array(signature.rawRepresentation))
+    }
+
     /// The key as the X.509 library takes it, to sign a root certificate with.
     package var certificateKey: Certificate.PrivateKey {
         switch self.material {

@@ -54,7 +54,7 @@ struct CollectionUpdate: Sendable {
 
     /// Metadata that trusted metadata lists, from the cache or by its hash.
     private func fetchListed(_ role: RoleName, _ listed: FileMetadata, cached: [UInt8]?) async throws -> [UInt8] {
-        if let cached, (try? listed.verify(cached, role: role)) != nil { return cached }
+        if let cached, (try? listed.verify(cached, role: role, format: self.trusted.format)) != nil { return cached }
         guard let sha256 = listed.hashes?.sha256 else {
             throw TUFError(.invalid, role: role, "is listed without its sha256")
         }

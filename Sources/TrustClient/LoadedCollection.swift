@@ -116,7 +116,7 @@ extension LoadedCollection {
             while true {
                 switch try search.next(in: view.state.trusted) {
                 case .found(let role, let file): return FoundTarget(name: name, file: file, role: role)
-                case .load(let role): if try await !view.load(role) { search.skip(role) }
+                case .load(let delegation): if try await !view.load(delegation.role) { search.skip(delegation) }
                 case .end: return nil
                 }
             }

@@ -36,12 +36,13 @@ struct DelegationSearchTests {
         var (loaded, found): ([String], [String]) = ([], [])
         while true {
             switch try search.next(in: collection) {
-            case .load(let role):
+            case .load(let delegation):
+                let role = delegation.role
                 loaded.append(role.text)
                 if skipping.contains(role.text) {
-                    search.skip(role)
+                    search.skip(delegation)
                 } else {
-                    try collection.updateTargets(role, source.files[role] ?? [])
+                    try collection.updateTargets(delegation, source.files[role] ?? [])
                 }
             case .found(let role, let file):
                 #expect(file == Fixture.target(path))

@@ -41,6 +41,12 @@ struct TestKey: SigningKey {
 
     func sign(_ message: [UInt8]) async throws -> Signature { try self.signature(of: message) }
 
+    func sign(_ message: [UInt8], scheme: SignatureScheme) async throws -> Signature {
+        guard case .p384(let key) = self.material else { return try self.signature(of: message) }
+        let bytes = Array(try key.signature(for: SHA384.hash(data: message)).derRepresentation)
+        return Signature(keyID: self.publicKey.id, method: .ofKey, bytes: bytes)
+    }
+
     func signature(of message: [UInt8]) throws -> Signature {
         let digest = SHA256.hash(data: message)
         let (method, bytes): (SignatureMethod, [UInt8]) =

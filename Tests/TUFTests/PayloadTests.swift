@@ -170,21 +170,21 @@ struct PayloadTests {
     func hashes() throws {
         let content: [UInt8] = [1, 2, 3]
         let good = Hashes(of: content)
-        try good.verify(content)
-        #expect(throws: TUFError(.mismatch, "")) { try good.verify([1, 2]) }
+        try good.verify(content, format: .notary)
+        #expect(throws: TUFError(.mismatch, "")) { try good.verify([1, 2], format: .notary) }
         for name in ["sha256", "sha512"] {
             var bad = good
             bad.digests[name]?[0] ^= 1
-            #expect(throws: TUFError(.mismatch, "")) { try bad.verify(content) }
+            #expect(throws: TUFError(.mismatch, "")) { try bad.verify(content, format: .notary) }
             bad.digests[name] = []
-            #expect(throws: TUFError(.mismatch, "")) { try bad.verify(content) }
+            #expect(throws: TUFError(.mismatch, "")) { try bad.verify(content, format: .notary) }
         }
-        #expect(throws: TUFError(.mismatch, "")) { try Hashes([:]).verify(content) }
-        #expect(throws: TUFError(.mismatch, "")) { try Hashes(["md5": [1]]).verify(content) }
-        try Hashes(["md5": [1], "sha256": good.sha256 ?? []]).verify(content)
+        #expect(throws: TUFError(.mismatch, "")) { try Hashes([:]).verify(content, format: .notary) }
+        #expect(throws: TUFError(.mismatch, "")) { try Hashes(["md5": [1]]).verify(content, format: .notary) }
+        try Hashes(["md5": [1], "sha256": good.sha256 ?? []]).verify(content, format: .notary)
         let file = FileMetadata(of: content)
-        #expect(throws: TUFError(.tooLarge, "")) { try file.verify([1, 2, 3, 4], role: .targets) }
-        #expect(throws: TUFError(.mismatch, "")) { try file.verify([1, 2], role: .targets) }
-        #expect(throws: TUFError(.mismatch, "")) { try file.verify([1, 2, 4], role: .targets) }
+        #expect(throws: TUFError(.tooLarge, "")) { try file.verify([1, 2, 3, 4], role: .targets, format: .notary) }
+        #expect(throws: TUFError(.mismatch, "")) { try file.verify([1, 2], role: .targets, format: .notary) }
+        #expect(throws: TUFError(.mismatch, "")) { try file.verify([1, 2, 4], role: .targets, format: .notary) }
     }
 }

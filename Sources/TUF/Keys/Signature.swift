@@ -20,6 +20,8 @@ public struct SignatureMethod: Sendable, Hashable, CustomStringConvertible {
     public static let rsaPKCS1v15 = SignatureMethod("rsapkcs1v15")
     /// Ed25519.
     public static let eddsa = SignatureMethod("eddsa")
+    /// None is claimed: it was made by the scheme of its key, in the bytes that TUF's format has for it.
+    public static let ofKey = SignatureMethod("")
 
     /// The name.
     public var description: String { self.name }
@@ -36,7 +38,7 @@ public struct Signature: Sendable, Hashable {
     public var keyID: KeyID
     /// How it was made.
     public var method: SignatureMethod
-    /// Its bytes: r‖s for ECDSA, the plain signature for RSA and Ed25519.
+    /// Its bytes: the plain signature for RSA and Ed25519; for ECDSA r‖s, or DER where the method is that of its key.
     public var bytes: [UInt8]
 
     /// Makes a signature value.
@@ -54,4 +56,14 @@ public protocol SigningKey: Sendable {
 
     /// Signs a message (not a digest of it).
     func sign(_ message: [UInt8]) async throws -> Signature
+
+    /// Signs a message by the scheme that metadata lists for the key. What comes back may be in the bytes of either format.
+    func sign(_ message: [UInt8], scheme: SignatureScheme) async throws -> Signature
+}
+
+extension SigningKey {
+    /// Signs as ``sign(_:)`` does: right for every scheme that hashes with SHA-256, and for Ed25519.
+    public func sign(_ message: [UInt8], scheme: SignatureScheme) async throws -> Signature {
+        try await self.sign(message)
+    }
 }

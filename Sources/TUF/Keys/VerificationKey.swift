@@ -19,18 +19,26 @@ struct VerificationKey {
     static let minimumRSABits = 2048
 
     private let key: Key
+    /// Whether its signatures are in the bytes of TUF's format.
+    private let hasScheme: Bool
 
     /// Decodes a key of a known type.
     /// - Throws: ``TUFError`` with code `invalidKey`.
     init(_ publicKey: PublicKey) throws {
+        self.hasScheme = publicKey.scheme != nil
         do {
+            if let scheme = publicKey.scheme {
+                self.key = try Self.key(publicKey, scheme)
+                try self.requireStrength(publicKey)
+                return
+            }
             switch publicKey.type {
             case .ecdsa: self.key = try Self.ecdsa(publicKey.bytes)
             case .rsa: self.key = .rsa(try _RSA.Signing.PublicKey(derRepresentation: publicKey.bytes))
             case .ed25519: self.key = .ed25519(try Curve25519.Signing.PublicKey(rawRepresentation: publicKey.bytes))
             case .ecdsaX509, .rsaX509:
                 let certificate = try CertificateBundle(pem: publicKey.bytes).first
-                self = try Self(certificate.publicKey)
+                self.key = try Self(certificate.publicKey).key
                 guard self.isRSA == (publicKey.type == .rsaX509) else {
                     throw TUFError(.invalidKey, "key \(publicKey.id): its certificate is not of type \(publicKey.type)")
                 }
@@ -41,6 +49,10 @@ struct VerificationKey {
         } catch {
             throw TUFError(.invalidKey, "key \(publicKey.id) is not a valid \(publicKey.type) key: \(error)")
         }
+        try self.requireStrength(publicKey)
+    }
+
+    private func requireStrength(_ publicKey: PublicKey) throws {
         guard self.rsaBits.map({ $0 >= Self.minimumRSABits }) ?? true else {
             throw TUFError(.invalidKey, "key \(publicKey.id): RSA needs at least \(Self.minimumRSABits) bits")
         }
@@ -49,6 +61,7 @@ struct VerificationKey {
     /// Takes the key out of a certificate.
     /// - Throws: ``TUFError`` with code `invalidKey` for an algorithm that does not sign metadata.
     init(_ key: Certificate.PublicKey) throws {
+        self.hasScheme = false
         if let key = P256.Signing.PublicKey(key) {
             self.key = .p256(key)
         } else if let key = P384.Signing.PublicKey(key) {
@@ -60,6 +73,34 @@ struct VerificationKey {
         } else {
             throw TUFError(.invalidKey, "a certificate's key is neither ECDSA nor RSA")
         }
+    }
+
+    /// The key of a scheme of TUF's format: PEM for ECDSA and RSA, hexadecimal digits for Ed25519 and, in old files, for the
+    /// point of an ECDSA key.
+    private static func key(_ key: PublicKey, _ scheme: SignatureScheme) throws -> Key {
+        let text = String(decoding: key.bytes, as: UTF8.self)
+        switch (key.type, scheme) {
+        case (.ed25519, .ed25519):
+            guard let raw = Hexadecimal.decode(text) else { break }
+            return .ed25519(try Curve25519.Signing.PublicKey(rawRepresentation: raw))
+        case (.ecdsa, .ecdsaP256), (.ecdsaP256, .ecdsaP256):
+            if let point = Hexadecimal.decode(text) {
+                return .p256(try P256.Signing.PublicKey(x963Representation: point))
+            }
+            return .p256(try P256.Signing.PublicKey(pemRepresentation: text))
+        case (.ecdsa, .ecdsaP384), (.ecdsaP384, .ecdsaP384):
+            if let point = Hexadecimal.decode(text) {
+                return .p384(try P384.Signing.PublicKey(x963Representation: point))
+            }
+            return .p384(try P384.Signing.PublicKey(pemRepresentation: text))
+        case (.rsa, .rsaPSS): return .rsa(try _RSA.Signing.PublicKey(pemRepresentation: text))
+        default:
+            throw TUFError(
+                .invalidKey,
+                "key \(key.id) has a type and scheme that do not go together, or are not known: \(key.type), \(scheme)"
+            )
+        }
+        throw TUFError(.invalidKey, "key \(key.id) must be hexadecimal digits")
     }
 
     private static func ecdsa(_ der: [UInt8]) throws -> Key {
@@ -87,8 +128,57 @@ struct VerificationKey {
         }
     }
 
+    /// The bare key as Notary spells it.
+    var publicKey: PublicKey {
+        let type: KeyType =
+            switch self.key {
+            case .p256, .p384, .p521: .ecdsa
+            case .rsa: .rsa
+            case .ed25519: .ed25519
+            }
+        return PublicKey(type: type, bytes: self.subjectPublicKeyInfo)
+    }
+
+    /// The key as TUF's format spells it: its type, its scheme, and the text that stands for it.
+    /// - Throws: ``TUFError`` with code `invalidKey` for P-521, which has no scheme of the specification.
+    var spelling: (type: KeyType, scheme: SignatureScheme, text: String) {
+        get throws {
+            switch self.key {
+            case .p256(let key): (.ecdsa, .ecdsaP256, key.pemRepresentation)
+            case .p384(let key): (.ecdsa, .ecdsaP384, key.pemRepresentation)
+            case .p521: throw TUFError(.invalidKey, "a P-521 key has no scheme in TUF's format: use P-256 or P-384")
+            case .rsa(let key): (.rsa, .rsaPSS, key.pemRepresentation)
+            case .ed25519(let key): (.ed25519, .ed25519, Hexadecimal.encode(key.rawRepresentation))
+            }
+        }
+    }
+
     /// Whether the signature's bytes are this key's over the message, by a method that fits the key.
     func isValid(_ signature: Signature, for message: SignedMessage) -> Bool {
+        self.hasScheme ? self.isValidByScheme(signature, message) : self.isValidByMethod(signature, message)
+    }
+
+    private func isValidByScheme(_ signature: Signature, _ message: SignedMessage) -> Bool {
+        guard signature.method == .ofKey else { return false }
+        switch self.key {
+        case .p256(let key):
+            guard let value = try? P256.Signing.ECDSASignature(derRepresentation: signature.bytes) else { return false }
+            return key.isValidSignature(value, for: message.digest)
+        case .p384(let key):
+            guard let value = try? P384.Signing.ECDSASignature(derRepresentation: signature.bytes) else { return false }
+            return key.isValidSignature(value, for: SHA384.hash(data: message.bytes))
+        case .p521: return false
+        case .rsa(let key):
+            return key.isValidSignature(
+                _RSA.Signing.RSASignature(rawRepresentation: signature.bytes),
+                for: message.digest,
+                padding: .PSS
+            )
+        case .ed25519(let key): return key.isValidSignature(signature.bytes, for: message.bytes)
+        }
+    }
+
+    private func isValidByMethod(_ signature: Signature, _ message: SignedMessage) -> Bool {
         switch (self.key, signature.method) {
         case (.p256(let key), .ecdsa):
             guard let value = try? P256.Signing.ECDSASignature(rawRepresentation: signature.bytes) else { return false }

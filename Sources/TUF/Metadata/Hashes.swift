@@ -26,27 +26,4 @@ public struct Hashes: Sendable, Hashable {
     public var sha256: [UInt8]? { self.digests["sha256"] }
     /// The SHA-512, if one is listed.
     public var sha512: [UInt8]? { self.digests["sha512"] }
-
-    /// Checks content against every listed hash of a known algorithm.
-    /// - Throws: ``TUFError`` with code `mismatch` when one differs, or when none is of a known algorithm.
-    public func verify(_ bytes: [UInt8], role: RoleName? = nil) throws {
-        var checked = 0
-        for (algorithm, expected) in self.digests {
-            let actual: [UInt8]
-            switch algorithm {
-            case "sha256": actual = Array(SHA256.hash(data: bytes))
-            case "sha512": actual = Array(SHA512.hash(data: bytes))
-            default: continue
-            }
-            guard actual == expected else {
-                throw TUFError(
-                    .mismatch,
-                    role: role,
-                    "\(algorithm) is \(Hexadecimal.encode(actual)), expected \(Hexadecimal.encode(expected))"
-                )
-            }
-            checked += 1
-        }
-        guard checked > 0 else { throw TUFError(.mismatch, role: role, "no hash of a known algorithm is listed") }
-    }
 }

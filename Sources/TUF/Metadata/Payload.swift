@@ -73,7 +73,7 @@ public struct FileMetadata: Sendable, Hashable {
 
     /// Checks bytes against everything that is listed of them.
     /// - Throws: ``TUFError`` with code `tooLarge` or `mismatch`.
-    public func verify(_ bytes: [UInt8], role: RoleName) throws {
+    public func verify(_ bytes: [UInt8], role: RoleName, format: WireFormat) throws {
         if let length = self.length {
             guard bytes.count <= length else {
                 throw TUFError(.tooLarge, role: role, "has \(bytes.count) bytes, but \(length) are listed")
@@ -82,7 +82,7 @@ public struct FileMetadata: Sendable, Hashable {
                 throw TUFError(.mismatch, role: role, "has \(bytes.count) bytes, but \(length) are listed")
             }
         }
-        try self.hashes?.verify(bytes, role: role)
+        try self.hashes?.verify(bytes, role: role, format: format)
     }
 }
 

@@ -20,6 +20,8 @@ public struct RoleName: Sendable, Hashable, Comparable, CustomStringConvertible 
     public static let snapshot = RoleName("snapshot")
     /// The role that says which snapshot is current.
     public static let timestamp = RoleName("timestamp")
+    /// The role for mirrors that a root of TUF's format may define. Nobody uses it.
+    static let mirrors = RoleName("mirrors")
     /// The four that every root defines.
     public static let topLevel: [RoleName] = [.root, .snapshot, .targets, .timestamp]
 

@@ -87,6 +87,7 @@ extension TargetFile {
     init(_ value: JSONValue, format: WireFormat) throws {
         switch format {
         case .notary: self = try NotaryWire.target(value)
+        case .tuf: self = try TUFWire.target(value)
         }
     }
 
@@ -94,6 +95,7 @@ extension TargetFile {
     func json(format: WireFormat) -> JSONValue {
         switch format {
         case .notary: NotaryWire.json(self)
+        case .tuf: TUFWire.json(self)
         }
     }
 }

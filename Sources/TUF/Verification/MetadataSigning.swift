@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Crypto
+
 extension Payload {
-    /// Signs this payload and writes the file, in exactly the bytes that Go's encoder would write.
+    /// Signs this payload and writes the file, for Notary in exactly the bytes that Go's encoder would write.
     ///
     /// - Parameters:
     ///   - keys: who signs. Each signature is named after the key's id in the metadata.
@@ -11,47 +13,66 @@ extension Payload {
     ///   public key refuses, so that nothing broken is ever published.
     public func signed(by keys: [any SigningKey], format: WireFormat) async throws -> Verified<Self> {
         let message = self.canonical(format: format)
-        let signatures = try await Self.signatures(of: keys, on: message)
+        let signatures = try await Self.signatures(of: keys, on: message, format)
         return Verified(
-            bytes: Self.file(CanonicalJSON.encodeForWire(canonical: message)[...], signatures),
+            bytes: Self.file(format.wireForm(canonical: message)[...], signatures, format),
             payload: self,
             signers: signatures.map(\.keyID),
             signatures: signatures,
+            format: format,
             message: SignedMessage(message[...])
         )
     }
 
-    fileprivate static func signatures(of keys: [any SigningKey], on message: [UInt8]) async throws -> [Signature] {
+    fileprivate static func signatures(
+        of keys: [any SigningKey],
+        on message: [UInt8],
+        _ format: WireFormat
+    ) async throws -> [Signature] {
         guard !keys.isEmpty else { throw TUFError(.thresholdNotMet, "no key to sign with") }
         var signatures: [Signature] = []
         for key in keys {
-            var signature = try await key.sign(message)
-            signature.keyID = key.publicKey.id
-            guard key.publicKey.isValid(signature, for: message) else {
-                throw TUFError(.thresholdNotMet, "key \(key.publicKey.id) made a signature that does not verify")
+            let publicKey = try key.publicKey.spelled(in: format)
+            var signature = try await key.signature(of: message, as: publicKey)
+            signature.keyID = publicKey.id
+            guard publicKey.isValid(signature, for: message) else {
+                throw TUFError(.thresholdNotMet, "key \(publicKey.id) made a signature that does not verify")
             }
-            signatures.append(signature)
+            // The same signer twice is one.
+            if !signatures.contains(where: { $0.keyID == publicKey.id }) { signatures.append(signature) }
         }
         return signatures
     }
 
-    fileprivate static func file(_ signed: ArraySlice<UInt8>, _ signatures: [Signature]) -> [UInt8] {
+    fileprivate static func file(
+        _ signed: ArraySlice<UInt8>,
+        _ signatures: [Signature],
+        _ format: WireFormat
+    ) -> [UInt8] {
         // The order of the envelope's members is Go's struct order, not the canonical one.
         var bytes = Array("{\"signed\":".utf8)
         bytes += signed
         bytes += Array(",\"signatures\":".utf8)
-        bytes += CanonicalJSON.encodeForWire(
-            .array(
-                signatures.map {
-                    [
-                        "keyid": .string($0.keyID.text), "method": .string($0.method.name),
-                        "sig": .string(Base64.encode($0.bytes)),
-                    ]
-                }
-            )
-        )
+        bytes += CanonicalJSON.encodeForWire(.array(signatures.map { format.json($0) }))
         bytes.append(UInt8(ascii: "}"))
         return bytes
+    }
+}
+
+extension SigningKey {
+    /// A signature in the bytes of the key's format, whichever the signer gave it in.
+    fileprivate func signature(of message: [UInt8], as publicKey: PublicKey) async throws -> Signature {
+        guard let scheme = publicKey.scheme else { return try await self.sign(message) }
+        var signature = try await self.sign(message, scheme: scheme)
+        if signature.method == .ecdsa {
+            let der =
+                scheme == .ecdsaP384
+                ? try? P384.Signing.ECDSASignature(rawRepresentation: signature.bytes).derRepresentation
+                : try? P256.Signing.ECDSASignature(rawRepresentation: signature.bytes).derRepresentation
+            signature.bytes = der.map { Array($0) } ?? []
+        }
+        signature.method = .ofKey
+        return signature
     }
 }
 
@@ -61,13 +82,14 @@ extension Verified {
     /// - Throws: as ``Payload/signed(by:format:)``.
     public func adding(signaturesOf keys: [any SigningKey], format: WireFormat) async throws -> Verified<Content> {
         let original = try UnverifiedMetadata(self.bytes, format: format)
-        let more = try await Content.signatures(of: keys, on: Array(original.message.bytes))
+        let more = try await Content.signatures(of: keys, on: Array(original.message.bytes), format)
         let kept = self.signatures.filter { signature in !more.contains { $0.keyID == signature.keyID } }
         return Verified(
-            bytes: Content.file(self.bytes[original.signedRange], kept + more),
+            bytes: Content.file(self.bytes[original.signedRange], kept + more, format),
             payload: self.payload,
             signers: self.signers.filter { id in !more.contains { $0.keyID == id } } + more.map(\.keyID),
             signatures: kept + more,
+            format: format,
             message: self.message
         )
     }

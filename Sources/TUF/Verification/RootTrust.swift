@@ -12,18 +12,28 @@ public enum RootAnchor: Sendable, Hashable {
     case knownOnly
 }
 
-/// The rules for the root of one collection whose root keys are X.509 certificates (Notary).
+/// The rules for the root of one collection or repository.
 public struct RootTrust: Sendable {
-    /// The collection's globally unique name, which every root certificate must carry.
-    public let gun: String
+    /// The collection's globally unique name, which every root certificate must carry (Notary); nil where root keys are no
+    /// certificates.
+    public let gun: String?
     /// What to accept when there is no trusted root.
     public let anchor: RootAnchor
 
-    /// Makes the rules for a collection.
+    /// Makes the rules for a collection whose root keys are X.509 certificates (Notary).
     public init(gun: String, anchor: RootAnchor = .firstUse) {
         self.gun = gun
         self.anchor = anchor
     }
+
+    private init() {
+        self.gun = nil
+        self.anchor = .knownOnly
+    }
+
+    /// The rules of the TUF specification: a root that was given beforehand, and those that it leads to, each of the version
+    /// after the one before it and signed by the keys of both.
+    public static let succession = RootTrust()
 
     /// Decides on a root. Its own expiry is not looked at: an expired root may still lead to its successor.
     ///
@@ -32,18 +42,19 @@ public struct RootTrust: Sendable {
     ///   - trusted: the root trusted so far; nil when there is none, and the anchor decides.
     ///   - now: the time that certificates must be in force at.
     /// - Throws: ``TUFError`` with code `rootRotation` when the trusted root does not vouch for it, `untrustedRoot` when no root
-    ///   certificate fits, `thresholdNotMet` when it does not vouch for itself, `rollback` for a lower version.
+    ///   certificate fits or no root is trusted yet, `thresholdNotMet` when it does not vouch for itself, `rollback` for a
+    ///   lower version, `mismatch` for one that is not the next.
     public func verify(
         _ candidate: UnverifiedMetadata,
         after trusted: Root?,
         at now: Date
     ) throws -> Verified<Root> {
         let root: Root = try candidate.payload()
-        var own = try self.certified(root, at: now)
+        var own = try self.rootKeys(root, at: now)
         if let trusted {
             do {
                 // Their certificates may have expired since: that ends no succession.
-                try self.certified(trusted, at: nil).verify(candidate)
+                try self.rootKeys(trusted, at: nil).verify(candidate)
             } catch {
                 throw TUFError(
                     .rootRotation,
@@ -54,6 +65,13 @@ public struct RootTrust: Sendable {
             }
             guard root.version >= trusted.version else {
                 throw TUFError(.rollback, role: .root, "version \(root.version) is older than \(trusted.version)")
+            }
+            guard self.gun != nil || root.version == trusted.version + 1 else {
+                throw TUFError(
+                    .mismatch,
+                    role: .root,
+                    "has version \(root.version), but the one after \(trusted.version) was asked for"
+                )
             }
         } else {
             own = RoleKeys(role: .root, keys: try self.anchored(own.keys), threshold: own.threshold)
@@ -66,12 +84,13 @@ public struct RootTrust: Sendable {
     /// - Throws: ``TUFError`` with code `thresholdNotMet`, `untrustedRoot`, `malformed` or `invalid`.
     public func verifyStored(_ stored: UnverifiedMetadata) throws -> Verified<Root> {
         let root: Root = try stored.payload()
-        return Verified(stored, payload: root, signers: try self.certified(root, at: nil).verify(stored))
+        return Verified(stored, payload: root, signers: try self.rootKeys(root, at: nil).verify(stored))
     }
 
-    /// The root keys whose certificates are fit to sign this collection's root, at a time or at whatever time.
-    private func certified(_ root: Root, at now: Date?) throws -> RoleKeys {
+    /// The keys that sign a root: where they are certificates those that are fit to, at a time or at whatever time.
+    private func rootKeys(_ root: Root, at now: Date?) throws -> RoleKeys {
         let keys = try root.keys(of: .root)
+        guard let gun = self.gun else { return keys }
         var refusal = TUFError(.untrustedRoot, role: .root, "lists no root key")
         var fit: [PublicKey] = []
         for key in keys.keys {
@@ -79,7 +98,7 @@ public struct RootTrust: Sendable {
                 guard key.type.isCertificate else {
                     throw TUFError(.untrustedRoot, role: .root, "key \(key.id) is not an X.509 certificate")
                 }
-                _ = try CertificateBundle(pem: key.bytes).rootLeaf(for: self.gun, at: now)
+                _ = try CertificateBundle(pem: key.bytes).rootLeaf(for: gun, at: now)
                 fit.append(key)
             } catch let error as TUFError {
                 refusal = TUFError(.untrustedRoot, role: .root, error.message)
@@ -98,12 +117,14 @@ public struct RootTrust: Sendable {
                 throw TUFError(
                     .untrustedRoot,
                     role: .root,
-                    "no root key of \(self.gun) is pinned: it has \(keys.map(\.id.text).joined(separator: ", "))"
+                    "no root key of \(self.name) is pinned: it has \(keys.map(\.id.text).joined(separator: ", "))"
                 )
             }
             return matching
         case .knownOnly:
-            throw TUFError(.untrustedRoot, role: .root, "\(self.gun) is not known, and trust on first use is off")
+            throw TUFError(.untrustedRoot, role: .root, "\(self.name) is not known, and trust on first use is off")
         }
     }
+
+    private var name: String { self.gun ?? "the repository" }
 }

@@ -35,6 +35,12 @@ public struct TrustedCollection: Sendable {
     private var oldTargets: [RoleName: Verified<Targets>] = [:]
     private let expiryNow: Expiry
 
+    // Delegated roles where any role may delegate to any (TUF): one role may be vouched for by several, each with keys of its
+    // own, and what the keys of one have signed is not yet what another trusts.
+    private var delegated: [TrustedDelegation: Verified<Targets>] = [:]
+    /// Counts the steps that take back what was trusted below them.
+    private var generation = 0
+
     /// Starts an update in which nothing is trusted yet.
     public init(trust: RootTrust, format: WireFormat, at now: Date) {
         self.trust = trust
@@ -72,7 +78,7 @@ extension TrustedCollection {
         self.root = new
         self.timestamp = nil
         self.snapshot = nil
-        self.targets = [:]
+        self.dropTargets()
     }
 
     /// Checks that the newest root has not expired: to be called when no newer one is to be had.
@@ -154,7 +160,7 @@ extension TrustedCollection {
         self.timestamp = new
         self.oldTimestamp = new
         self.snapshot = nil
-        self.targets = [:]
+        self.dropTargets()
     }
 
     /// Takes the snapshot that the timestamp lists.
@@ -162,7 +168,7 @@ extension TrustedCollection {
     ///   first), `thresholdNotMet`, `rollback`, `expired`, `malformed` or `tooLarge`.
     public mutating func updateSnapshot(_ bytes: [UInt8]) throws {
         guard let timestamp = self.timestamp else { throw self.misuse("no timestamp is trusted yet") }
-        try timestamp.payload.snapshot.verify(bytes, role: .snapshot)
+        try timestamp.payload.snapshot.verify(bytes, role: .snapshot, format: self.format)
         let new: Verified<Snapshot> = try self.verified(bytes, .snapshot, limit: WireFormat.metadataLimit)
         try self.require(timestamp.payload.snapshot.version, is: new.payload.version, .snapshot)
         if let old = self.oldSnapshot {
@@ -172,10 +178,18 @@ extension TrustedCollection {
             }
         }
         try new.requireCurrent(at: self.expiryNow, role: .snapshot)
-        try new.payload[.root]?.verify(try self.requireRoot().bytes, role: .root)
+        if self.format.snapshotListsRoot {
+            try new.payload[.root]?.verify(try self.requireRoot().bytes, role: .root, format: self.format)
+        }
         self.snapshot = new
         self.oldSnapshot = new
+        self.dropTargets()
+    }
+
+    private mutating func dropTargets() {
         self.targets = [:]
+        self.delegated = [:]
+        self.generation += 1
     }
 
     private func verified<Content: Payload>(
@@ -231,7 +245,7 @@ extension TrustedCollection {
     /// Takes metadata of a targets role from an earlier update as the lowest that will do. The role above it must be
     /// trusted; what that role's keys did not sign is ignored.
     public mutating func rememberTargets(_ role: RoleName, _ bytes: [UInt8]) {
-        guard !self.isForgotten(role), role.listsTargets, bytes.count <= WireFormat.metadataLimit,
+        guard !self.isForgotten(role), role.listsTargets, self.isNamed(role), bytes.count <= WireFormat.metadataLimit,
             let keys = try? self.keys(of: role), let metadata = try? UnverifiedMetadata(bytes, format: self.format)
         else { return }
         self.oldTargets[role] = Self.newer(try? metadata.verified(by: keys), self.oldTargets[role])
@@ -243,26 +257,38 @@ extension TrustedCollection {
     public mutating func updateTargets(_ role: RoleName, _ bytes: [UInt8]) throws {
         guard let snapshot = self.snapshot else { throw self.misuse("no snapshot is trusted yet") }
         guard role.listsTargets else { throw self.misuse("\(role) is not a targets role") }
-        guard let listed = snapshot.payload[role] else {
+        let new = try self.verifiedTargets(role, bytes, in: snapshot.payload) { try self.keys(of: role) }
+        let old = self.oldTargets[role]
+        if let old { try self.requireNotOlder(new, than: old, role) }
+        try new.requireCurrent(at: self.expiryNow, role: role)
+        if self.format.namesSayDelegator { try Self.requireChildren(of: role, new.payload) }
+        if let old { self.forget(Self.rotated(old.payload.delegations, new.payload.delegations)) }
+        // What is below was verified with keys that this role listed before.
+        let below = Array((role.text + "/").utf8)
+        self.targets = self.targets.filter { !$0.key.text.utf8.starts(with: below) }
+        self.delegated = [:]
+        self.generation += 1
+        self.targets[role] = new
+        self.oldTargets[role] = new
+    }
+
+    /// Metadata of a targets role that is what the snapshot lists, and that these keys have signed.
+    private func verifiedTargets(
+        _ role: RoleName,
+        _ bytes: [UInt8],
+        in snapshot: Snapshot,
+        by keys: () throws -> RoleKeys
+    ) throws -> Verified<Targets> {
+        guard let listed = snapshot[role] else {
             throw TUFError(.notDelegated, role: role, "is not listed in the snapshot")
         }
         guard bytes.count <= WireFormat.metadataLimit else {
             throw TUFError(.tooLarge, role: role, "has more than \(WireFormat.metadataLimit) bytes")
         }
-        try listed.verify(bytes, role: role)
-        let keys = try self.keys(of: role)
-        let new: Verified<Targets> = try UnverifiedMetadata(bytes, format: self.format).verified(by: keys)
+        try listed.verify(bytes, role: role, format: self.format)
+        let new: Verified<Targets> = try UnverifiedMetadata(bytes, format: self.format).verified(by: try keys())
         try self.require(listed.version, is: new.payload.version, role)
-        let old = self.oldTargets[role]
-        if let old { try self.requireNotOlder(new, than: old, role) }
-        try new.requireCurrent(at: self.expiryNow, role: role)
-        try Self.requireChildren(of: role, new.payload)
-        if let old { self.forget(Self.rotated(old.payload.delegations, new.payload.delegations)) }
-        // What is below was verified with keys that this role listed before.
-        let below = Array((role.text + "/").utf8)
-        self.targets = self.targets.filter { !$0.key.text.utf8.starts(with: below) }
-        self.targets[role] = new
-        self.oldTargets[role] = new
+        return new
     }
 
     private static func rotated(_ old: Delegations, _ new: Delegations) -> Set<RoleName> {
@@ -278,7 +304,7 @@ extension TrustedCollection {
     /// - Throws: ``TUFError`` with code `notDelegated` or `order` when the role above is not trusted.
     public func keys(of role: RoleName) throws -> RoleKeys {
         guard role.isDelegation else { return try self.requireRoot().payload.keys(of: role) }
-        guard let parent = role.notaryParent, let delegator = self.targets[parent] else {
+        guard let parent = self.delegator(of: role), let delegator = self.targets[parent] else {
             throw TUFError(.notDelegated, role: role, "is below a role that is not trusted")
         }
         return try delegator.payload.delegations.keys(of: role)
@@ -292,15 +318,70 @@ extension TrustedCollection {
     /// The delegation of a role, its paths cut down to those that every role above it may hold itself; nil for `targets`.
     public func delegation(of role: RoleName) throws -> DelegatedRole? {
         guard role.isDelegation else { return nil }
-        guard let parent = role.notaryParent, let delegator = self.targets[parent],
+        guard let parent = self.delegator(of: role), let delegator = self.targets[parent],
             let delegated = delegator.payload.delegations[role]
         else { throw TUFError(.notDelegated, role: role, "is not delegated") }
         return delegated.restricted(to: try self.delegation(of: parent))
+    }
+
+    /// The role above a delegated one, where its name says which that is.
+    private func delegator(of role: RoleName) -> RoleName? {
+        self.format.namesSayDelegator ? role.notaryParent : nil
+    }
+
+    private func isNamed(_ role: RoleName) -> Bool {
+        self.format.namesSayDelegator || !role.isDelegation
     }
 
     private static func requireChildren(of role: RoleName, _ targets: Targets) throws {
         for delegated in targets.delegations.roles where delegated.name.notaryParent != role {
             throw TUFError(.invalid, role: role, "delegates to \(delegated.name), which is not directly below it")
         }
+    }
+}
+
+// MARK: - Delegations by their delegator
+
+/// A targets role as one that is trusted delegates to it: its name, and the keys that count for this delegator.
+///
+/// Only ``DelegationSearch`` makes it, from metadata that was verified.
+public struct TrustedDelegation: Sendable, Hashable {
+    /// The role that is delegated to, or `targets`.
+    public let role: RoleName
+    /// The keys that must have signed it.
+    public let keys: RoleKeys
+    /// The state of the collection that it was made from.
+    fileprivate let generation: Int
+}
+
+extension TrustedCollection {
+    /// The delegation of a role whose name says who delegates to it.
+    func delegation(to role: RoleName) throws -> TrustedDelegation {
+        TrustedDelegation(role: role, keys: try self.keys(of: role), generation: self.generation)
+    }
+
+    /// A delegation that verified metadata makes.
+    func delegation(to role: DelegatedRole, in delegations: Delegations) -> TrustedDelegation {
+        TrustedDelegation(role: role.name, keys: delegations.keys(of: role), generation: self.generation)
+    }
+
+    /// The metadata of a role that was verified with the keys of this delegation; nil when there is none yet.
+    public func targets(_ delegation: TrustedDelegation) -> Verified<Targets>? {
+        self.isNamed(delegation.role) ? self.targets[delegation.role] : self.delegated[delegation]
+    }
+
+    /// Takes metadata of a role, as the snapshot lists it and as its delegator's keys have signed it.
+    /// - Throws: ``TUFError`` with code `notDelegated`, `mismatch`, `thresholdNotMet`, `rollback`, `expired`, `malformed` or
+    ///   `tooLarge`; `order` when the collection has changed since the delegation was found.
+    public mutating func updateTargets(_ delegation: TrustedDelegation, _ bytes: [UInt8]) throws {
+        let role = delegation.role
+        if self.isNamed(role) { return try self.updateTargets(role, bytes) }
+        guard let snapshot = self.snapshot else { throw self.misuse("no snapshot is trusted yet") }
+        guard delegation.generation == self.generation else {
+            throw self.misuse("\(role) was delegated by metadata that is no longer the trusted one")
+        }
+        let new = try self.verifiedTargets(role, bytes, in: snapshot.payload) { delegation.keys }
+        try new.requireCurrent(at: self.expiryNow, role: role)
+        self.delegated[delegation] = new
     }
 }

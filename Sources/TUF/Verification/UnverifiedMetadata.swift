@@ -23,19 +23,13 @@ public struct UnverifiedMetadata: Sendable {
         let envelope = try MetadataEnvelope(bytes, format: format)
         var reader = try MemberReader(.object(envelope.members), "metadata")
         let signatures = try reader.elements("signatures")
-        guard !signatures.isEmpty else { throw TUFError(.malformed, "metadata has no signatures") }
+        guard !signatures.isEmpty || format.allowsUnsigned else {
+            throw TUFError(.malformed, "metadata has no signatures")
+        }
         guard signatures.count <= WireFormat.signatureLimit else {
             throw TUFError(.tooLarge, "metadata has more than \(WireFormat.signatureLimit) signatures")
         }
-        self.signatures = try signatures.map { value in
-            var reader = try MemberReader(value, "a signature")
-            guard let bytes = Base64.decode(try reader.string("sig")) else { throw reader.wrong("sig", "base64") }
-            return Signature(
-                keyID: KeyID(try reader.string("keyid")),
-                method: SignatureMethod(try reader.string("method")),
-                bytes: bytes
-            )
-        }
+        self.signatures = try format.signatures(signatures)
         self.bytes = bytes
         self.format = format
         self.signed = envelope.signed
@@ -93,14 +87,24 @@ public struct Verified<Content: Payload>: Sendable {
     public let signers: [KeyID]
     /// All signatures on the file.
     public let signatures: [Signature]
+    /// How it is spelled.
+    public let format: WireFormat
     /// The bytes that are signed, in canonical form: they tell whether two files say the same.
     let message: SignedMessage
 
-    init(bytes: [UInt8], payload: Content, signers: [KeyID], signatures: [Signature], message: SignedMessage) {
+    init(
+        bytes: [UInt8],
+        payload: Content,
+        signers: [KeyID],
+        signatures: [Signature],
+        format: WireFormat,
+        message: SignedMessage
+    ) {
         self.bytes = bytes
         self.payload = payload
         self.signers = signers
         self.signatures = signatures
+        self.format = format
         self.message = message
     }
 
@@ -110,14 +114,16 @@ public struct Verified<Content: Payload>: Sendable {
             payload: payload,
             signers: signers,
             signatures: metadata.signatures,
+            format: metadata.format,
             message: metadata.message
         )
     }
 
-    /// Checks the expiry: Notary's is past when it lies strictly before the given time.
+    /// Checks the expiry: Notary's is past when it lies strictly before the given time, TUF's at that very time.
     /// - Throws: ``TUFError`` with code `expired`.
     public func requireCurrent(at now: Expiry, role: RoleName) throws {
-        guard self.payload.expires >= now else {
+        let expires = self.payload.expires
+        guard expires > now || (expires == now && !self.format.expiresAtEquality) else {
             throw TUFError(
                 .expired,
                 role: role,
@@ -131,7 +137,7 @@ public struct Verified<Content: Payload>: Sendable {
 public struct RoleKeys: Sendable, Hashable {
     /// The role they sign for.
     public let role: RoleName
-    /// The keys, each listed under its own id.
+    /// The keys, each under the id that signatures name it by.
     public let keys: [PublicKey]
     /// How many distinct keys must sign.
     public let threshold: Int
@@ -143,7 +149,8 @@ public struct RoleKeys: Sendable, Hashable {
         self.threshold = threshold
     }
 
-    /// Resolves the ids of a definition. A key that is missing, or listed under an id that is not its own, cannot sign.
+    /// Resolves the ids of a definition. A key that is missing cannot sign, and neither can one of Notary's that is
+    /// listed under an id that is not its own.
     init(role: RoleName, definition: RoleDefinition, keys: ByteOrderedMap<PublicKey>) {
         self.role = role
         self.keys = Set(definition.keyIDs).sorted().compactMap { id in

@@ -24,6 +24,25 @@ enum NotaryWire {
         value.array?.isEmpty ?? value.object?.isEmpty ?? false
     }
 
+    // MARK: Signatures
+
+    static func signature(_ value: JSONValue) throws -> Signature {
+        var reader = try MemberReader(value, "a signature")
+        guard let bytes = Base64.decode(try reader.string("sig")) else { throw reader.wrong("sig", "base64") }
+        return Signature(
+            keyID: KeyID(try reader.string("keyid")),
+            method: SignatureMethod(try reader.string("method")),
+            bytes: bytes
+        )
+    }
+
+    static func json(_ signature: Signature) -> JSONValue {
+        [
+            "keyid": .string(signature.keyID.text), "method": .string(signature.method.name),
+            "sig": .string(Base64.encode(signature.bytes)),
+        ]
+    }
+
     // MARK: Keys
 
     static func keys(_ members: ByteOrderedMap<JSONValue>) throws -> ByteOrderedMap<PublicKey> {

@@ -2,7 +2,7 @@
 
 extension Root {
     /// Reads the `signed` object of a root.
-    public init(_ signed: JSONValue, format: WireFormat) throws {
+    init(notary signed: JSONValue) throws {
         var reader = try MemberReader(signed, "root")
         (self.version, self.expires) = try NotaryWire.header(&reader, type: "Root")
         switch reader.optional("consistent_snapshot") {
@@ -34,7 +34,7 @@ extension Root {
     }
 
     /// The `signed` object of this root.
-    public func json(format: WireFormat) -> JSONValue {
+    var notaryJSON: JSONValue {
         var roles = ByteOrderedMap<JSONValue>()
         for (name, definition) in self.roles {
             roles[name.text] = NotaryWire.object(
@@ -55,7 +55,7 @@ extension Root {
 
 extension Targets {
     /// Reads the `signed` object of a targets role.
-    public init(_ signed: JSONValue, format: WireFormat) throws {
+    init(notary signed: JSONValue) throws {
         var reader = try MemberReader(signed, "targets")
         (self.version, self.expires) = try NotaryWire.header(&reader, type: "Targets")
         self.targets = TargetMap(try reader.members("targets").mapValues(NotaryWire.target))
@@ -73,10 +73,10 @@ extension Targets {
     }
 
     /// The `signed` object of this role.
-    public func json(format: WireFormat) -> JSONValue {
+    var notaryJSON: JSONValue {
         var members: [(key: String, value: JSONValue)] = [
             ("_type", "Targets"), ("expires", .string(self.expires.text)),
-            ("targets", self.targets.json(format: format)), ("version", .integer(self.version)),
+            ("targets", self.targets.json(format: .notary)), ("version", .integer(self.version)),
         ]
         if self.delegations != Delegations() || self.additionalMembers["delegations"] != .null {
             members.append(("delegations", self.delegationsJSON))
@@ -97,7 +97,7 @@ extension Targets {
 
 extension Snapshot {
     /// Reads the `signed` object of a snapshot.
-    public init(_ signed: JSONValue, format: WireFormat) throws {
+    init(notary signed: JSONValue) throws {
         var reader = try MemberReader(signed, "snapshot")
         (self.version, self.expires) = try NotaryWire.header(&reader, type: "Snapshot")
         self.meta = try reader.members("meta").mapValues(NotaryWire.file)
@@ -108,7 +108,7 @@ extension Snapshot {
     }
 
     /// The `signed` object of this snapshot.
-    public func json(format: WireFormat) -> JSONValue {
+    var notaryJSON: JSONValue {
         NotaryWire.object(
             [
                 ("_type", "Snapshot"), ("expires", .string(self.expires.text)),
@@ -121,7 +121,7 @@ extension Snapshot {
 
 extension Timestamp {
     /// Reads the `signed` object of a timestamp.
-    public init(_ signed: JSONValue, format: WireFormat) throws {
+    init(notary signed: JSONValue) throws {
         var reader = try MemberReader(signed, "timestamp")
         (self.version, self.expires) = try NotaryWire.header(&reader, type: "Timestamp")
         guard let snapshot = try reader.members("meta")[RoleName.snapshot.text] else {
@@ -132,7 +132,7 @@ extension Timestamp {
     }
 
     /// The `signed` object of this timestamp.
-    public func json(format: WireFormat) -> JSONValue {
+    var notaryJSON: JSONValue {
         NotaryWire.object(
             [
                 ("_type", "Timestamp"), ("expires", .string(self.expires.text)),

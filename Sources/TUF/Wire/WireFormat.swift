@@ -4,6 +4,8 @@
 public enum WireFormat: Sendable, Hashable {
     /// Notary v1 and Docker Content Trust.
     case notary
+    /// TUF 1.0 (specification 1.0.34), with succinct roles (TAP 15).
+    case tuf
 
     /// The most bytes that a peer may make a client read where no signed length bounds it: for the root.
     public static let rootLimit = 4 << 20
@@ -17,4 +19,56 @@ public enum WireFormat: Sendable, Hashable {
     public static let delegationLimit = 4096
     /// The most roots that one update follows.
     public static let rotationLimit = 1024
+}
+
+// MARK: - Where the formats differ in what they mean
+
+extension WireFormat {
+    /// The most delegated roles that are asked for one target. Those of a Notary collection are loaded all at once anyway; of
+    /// a TUF repository each may cost a request, to a server that nobody vouches for.
+    public var searchLimit: Int {
+        switch self {
+        case .notary: Self.delegationLimit
+        case .tuf: 256
+        }
+    }
+
+    /// Whether a listed hash of an algorithm that is not known is left out, or a refusal.
+    var ignoresUnknownHashes: Bool { self == .notary }
+
+    /// Whether metadata has expired already at the very moment of its expiry.
+    var expiresAtEquality: Bool { self == .tuf }
+
+    /// Whether a name says which role delegates to it, as `targets/a` is below `targets`.
+    var namesSayDelegator: Bool { self == .notary }
+
+    /// Whether a snapshot lists the root that it goes with.
+    var snapshotListsRoot: Bool { self == .notary }
+
+    /// Whether metadata with no signature at all can be read: it verifies nothing, but others may go on to sign it.
+    var allowsUnsigned: Bool { self == .tuf }
+}
+
+// MARK: - Envelopes
+
+extension WireFormat {
+    /// What is signed as a file has it: canonical JSON, but for the characters that have to be escaped in JSON or, by Notary's
+    /// Go, are.
+    func wireForm(canonical: [UInt8]) -> [UInt8] {
+        CanonicalJSON.encodeForWire(canonical: canonical, likeGo: self == .notary)
+    }
+
+    func signatures(_ values: [JSONValue]) throws -> [Signature] {
+        switch self {
+        case .notary: try values.map(NotaryWire.signature)
+        case .tuf: try TUFWire.signatures(values)
+        }
+    }
+
+    func json(_ signature: Signature) -> JSONValue {
+        switch self {
+        case .notary: NotaryWire.json(signature)
+        case .tuf: TUFWire.json(signature)
+        }
+    }
 }
