@@ -60,13 +60,16 @@ public enum CanonicalJSON {
     }
 
     /// The form of files of what is in the signed form: what is written otherwise occurs in strings alone.
-    static func encodeForWire(canonical: [UInt8]) -> [UInt8] {
+    /// - Parameter likeGo: with those escapes too that JSON does not ask for.
+    static func encodeForWire(canonical: [UInt8], likeGo: Bool = true) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(canonical.count + 64)
         canonical.withUnsafeBufferPointer { canonical in
             var copied = 0
             for index in canonical.indices where self.mayNeedEscape(canonical[index]) {
-                guard let escaped = self.escape(at: index, of: canonical) else { continue }
+                guard likeGo || canonical[index] < 0x20, let escaped = self.escape(at: index, of: canonical) else {
+                    continue
+                }
                 // Of a character of several bytes it is the last that is found.
                 let end = index + 1 - escaped.replaced
                 bytes.append(contentsOf: UnsafeBufferPointer(rebasing: canonical[copied..<end]))

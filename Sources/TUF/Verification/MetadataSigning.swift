@@ -15,7 +15,7 @@ extension Payload {
         let message = self.canonical(format: format)
         let signatures = try await Self.signatures(of: keys, on: message, format)
         return Verified(
-            bytes: Self.file(CanonicalJSON.encodeForWire(canonical: message)[...], signatures, format),
+            bytes: Self.file(format.wireForm(canonical: message)[...], signatures, format),
             payload: self,
             signers: signatures.map(\.keyID),
             signatures: signatures,

@@ -52,6 +52,12 @@ extension WireFormat {
 // MARK: - Envelopes
 
 extension WireFormat {
+    /// What is signed as a file has it: canonical JSON, but for the characters that have to be escaped in JSON or, by Notary's
+    /// Go, are.
+    func wireForm(canonical: [UInt8]) -> [UInt8] {
+        CanonicalJSON.encodeForWire(canonical: canonical, likeGo: self == .notary)
+    }
+
     func signatures(_ values: [JSONValue]) throws -> [Signature] {
         switch self {
         case .notary: try values.map(NotaryWire.signature)
