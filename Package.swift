@@ -22,6 +22,7 @@ let package = Package(
     products: [
         .library(name: "TUF", targets: ["TUF"]),
         .executable(name: "hallmark", targets: ["hallmark"]),
+        .executable(name: "tuf-conformance-client", targets: ["tuf-conformance-client"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -36,8 +37,9 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
-        // Level 0: files that a power cut cannot halve.
+        // Level 0: files that a power cut cannot halve, and what the standard library lacks.
         .target(name: "DurableFiles"),
+        .target(name: "PercentEncoding"),
 
         // Level 1: values and one SQL interface.
         .target(name: "TUF", dependencies: [crypto, cryptoExtras, x509, asn1]),
@@ -50,8 +52,11 @@ let package = Package(
 
         // Level 2: what both ends of a protocol share.
         .target(name: "KeyStore", dependencies: ["DurableFiles", "TUF", crypto, cryptoExtras, x509, asn1]),
-        .target(name: "NotaryAPI", dependencies: ["TUF"]),
-        .target(name: "HTTPAccess", dependencies: [nioCore, nioPosix, nioHTTP1, nioSSL, nioFoundation, httpClient]),
+        .target(name: "NotaryAPI", dependencies: ["PercentEncoding", "TUF"]),
+        .target(
+            name: "HTTPAccess",
+            dependencies: ["PercentEncoding", nioCore, nioPosix, nioHTTP1, nioSSL, nioFoundation, httpClient]
+        ),
         .target(
             name: "HTTPService",
             dependencies: [
@@ -60,12 +65,18 @@ let package = Package(
             ]
         ),
 
-        // Level 3: clients and servers.
+        // Level 3: clients and servers. The updater is what both of TUF's clients share: it is below TrustClient.
+        .target(
+            name: "Updater",
+            dependencies: [
+                "DurableFiles", "PercentEncoding", "TUF", "HTTPAccess", nioCore, nioHTTP1, nioSSL, httpClient,
+            ]
+        ),
         .target(
             name: "TrustClient",
             dependencies: [
-                "DurableFiles", "TUF", "KeyStore", "NotaryAPI", "HTTPAccess", crypto, x509, logging, nioCore, nioHTTP1,
-                nioSSL,
+                "DurableFiles", "TUF", "KeyStore", "NotaryAPI", "HTTPAccess", "Updater", crypto, x509, logging, nioCore,
+                nioHTTP1, nioSSL,
                 nioFoundation,
                 httpClient,
             ]
@@ -93,8 +104,8 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "DurableFiles", "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix, nioHTTP1,
-                nioFoundation, serviceLifecycle,
+                "DurableFiles", "PercentEncoding", "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix,
+                nioHTTP1, nioFoundation, serviceLifecycle,
             ]
         ),
 
@@ -119,6 +130,14 @@ let package = Package(
             ]
         ),
 
+        // The updater behind the command line of TUF's conformance suite.
+        .executableTarget(
+            name: "tuf-conformance-client",
+            dependencies: [
+                "DurableFiles", "Updater", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]
+        ),
+
         // Tools of the benchmarks, not products.
         .executableTarget(
             name: "hallmark-load",
@@ -136,6 +155,7 @@ let package = Package(
             exclude: ["Vectors"]
         ),
         .testTarget(name: "DurableFilesTests", dependencies: ["DurableFiles"]),
+        .testTarget(name: "PercentEncodingTests", dependencies: ["PercentEncoding"]),
         .testTarget(name: "OCITests", dependencies: ["OCI", crypto]),
         .testTarget(name: "DatabaseTests", dependencies: ["Database"]),
         .testTarget(name: "KeyStoreTests", dependencies: ["KeyStore", "TUF", crypto]),
@@ -143,6 +163,12 @@ let package = Package(
         .testTarget(
             name: "HTTPServiceTests",
             dependencies: ["HTTPService", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient]
+        ),
+        .testTarget(
+            name: "UpdaterTests",
+            dependencies: [
+                "Updater", "DurableFiles", "TUF", "HTTPAccess", crypto, cryptoExtras, nioCore, nioPosix, nioHTTP1,
+            ]
         ),
         .testTarget(
             name: "TrustClientTests",

@@ -1,21 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What `hallmark-metadata` does, done with python-tuf, and the repositories that both are given. Prints one JSON object.
+"""What `hallmark-metadata` does, done with python-tuf, and the files that both are given. Prints one JSON object.
 
-    tuf_peer.py generate COUNT DIRECTORY          root.json, targets.json
-    tuf_peer.py load|lookup|add ROOT TARGETS [PATH [SEED OUTPUT]]
+    tuf_peer.py generate COUNT DIRECTORY     root.json, targets.json of COUNT targets, snapshot.json of COUNT roles
+    tuf_peer.py load ROOT FILE ROUNDS targets|snapshot
+    tuf_peer.py lookup ROOT FILE ROUNDS PATH...
+    tuf_peer.py add ROOT FILE ROUNDS PATH SEED OUTPUT
 """
 
+import datetime
 import hashlib
 import json
 import pathlib
+import resource
 import sys
 import time
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.formats import encode_canonical
 from securesystemslib.signer import CryptoSigner
-from tuf.api.metadata import Metadata, Root, TargetFile, Targets
+from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets
 
 SEED = hashlib.sha256(b"a key of the benchmarks, known to all").hexdigest()
 
@@ -29,39 +33,92 @@ def path(number):
     return f"packages/{number % 256:02x}/package-{number:07d}.tar.gz"
 
 
+def write(path, payload, key, name, entries):
+    """A signed file as python-tuf writes it, compact and with sorted members, without making a million objects first."""
+    before, after = encode_canonical(payload.to_dict()).split(f'"{name}":{{}}')
+    signed = f'{before}"{name}":{{{",".join(entries)}}}{after}'.encode()
+    signature = key.sign(signed)
+    with open(path, "wb") as file:
+        signatures = encode_canonical([{"keyid": signature.keyid, "sig": signature.signature}])
+        file.write(b'{"signatures":%s,"signed":%s}' % (signatures.encode(), signed))
+
+
 def generate(count, directory):
-    """The same bytes whenever it is called, as python-tuf writes them: compact, members sorted."""
+    """The same bytes whenever it is called."""
     directory = pathlib.Path(directory)
     key = signer(SEED)
-    expires = "2040-01-01T00:00:00Z"
-    root = Metadata(Root(expires=None, consistent_snapshot=True))
-    targets = Metadata(Targets())
+    expires = datetime.datetime(2040, 1, 1, tzinfo=datetime.timezone.utc)
+    root = Metadata(Root(expires=expires, consistent_snapshot=True))
     for role in ("root", "timestamp", "snapshot", "targets"):
         root.signed.add_key(key.public_key, role)
-    for metadata in (root, targets):
-        metadata.signed.expires = Metadata.from_bytes(
-            json.dumps({"signatures": [], "signed": {**Targets().to_dict(), "expires": expires}}).encode()
-        ).signed.expires
     root.sign(key)
     root.to_file(str(directory / "root.json"))
-    head = encode_canonical(targets.signed.to_dict())
-    before, after = head.split('"targets":{}')
-    entries = ",".join(
-        f'"{name}":{{"hashes":{{"sha256":"{hashlib.sha256(name.encode()).hexdigest()}"}},"length":{len(name) * 997}}}'
-        for name in sorted(map(path, range(count)))
-    )
-    signed = f'{before}"targets":{{{entries}}}{after}'.encode()
-    signature = key.sign(signed)
-    with open(directory / "targets.json", "wb") as file:
-        file.write(b'{"signatures":[%s],"signed":' % encode_canonical(signature.to_dict() | {"keyid": signature.keyid}).encode())
-        file.write(signed)
-        file.write(b"}")
+
+    def digest(name):
+        return hashlib.sha256(name.encode()).hexdigest()
+
+    targets = Targets(expires=expires)
+    names = sorted(map(path, range(count)))
+    entries = (f'"{name}":{{"hashes":{{"sha256":"{digest(name)}"}},"length":{len(name) * 997}}}' for name in names)
+    write(directory / "targets.json", targets, key, "targets", entries)
+    snapshot = Snapshot(expires=expires)
+    snapshot.meta = {}
+    names = [f"bins-{number:06x}.json" for number in range(count)] + ["targets.json"]
+    entries = (f'"{name}":{{"hashes":{{"sha256":"{digest(name)}"}},"length":997,"version":1}}' for name in names)
+    write(directory / "snapshot.json", snapshot, key, "meta", entries)
 
 
-def verified(root, targets):
-    metadata = Metadata.from_file(targets)
-    root.signed.verify_delegate("targets", metadata.signed_bytes, metadata.signatures)
+def verified(root, file, role):
+    metadata = Metadata.from_file(file)
+    root.signed.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
     return metadata
+
+
+def timed(times, name, work):
+    began = time.monotonic()
+    result = work()
+    times.setdefault(name, []).append(time.monotonic() - began)
+    return result
+
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def load(times, root, file, rounds, role):
+    for number in range(rounds):
+        # As one that updates does: what was loaded before is gone.
+        metadata = None  # noqa: F841
+        metadata = timed(times, "load", lambda: verified(root, file, role))
+        if number == 0:
+            most = peak()
+    return len(metadata.signed.targets if role == "targets" else metadata.signed.meta), most
+
+
+def lookup(times, root, file, rounds, *paths):
+    targets = timed(times, "load", lambda: verified(root, file, "targets")).signed.targets
+    for name in list(paths) * rounds:
+        found = timed(times, "lookup", lambda: targets.get(name))
+        if found is None or name + "?" in targets:
+            raise SystemExit(f"{name} is not there, or what is not there is")
+    return len(targets), peak()
+
+
+def add(times, root, file, rounds, name, seed, output):
+    metadata = timed(times, "load", lambda: verified(root, file, "targets"))
+    key = signer(seed)
+
+    def publish():
+        metadata.signed.targets[name] = TargetFile.from_data(name, b"\0", ["sha256"])
+        metadata.signed.version += 1
+        timed(times, "sign", lambda: metadata.sign(key))
+        timed(times, "write", lambda: metadata.to_file(output))
+
+    for number in range(rounds):
+        timed(times, "add", publish)
+        if number == 0:
+            most = peak()
+    return len(metadata.signed.targets), most
 
 
 def main():
@@ -70,26 +127,9 @@ def main():
         return generate(int(rest[0]), rest[1])
     root = Metadata.from_file(rest[0])
     root.verify_delegate("root", root)
-    began = time.monotonic()
-    metadata = verified(root, rest[1])
-    figures = {"load": time.monotonic() - began}
-    if verb == "lookup":
-        began = time.monotonic()
-        found = metadata.signed.targets.get(rest[2])
-        figures = {"lookup": time.monotonic() - began}
-        if found is None or rest[2] + "?" in metadata.signed.targets:
-            raise SystemExit("found what is not there, or not what is")
-    if verb == "add":
-        began = time.monotonic()
-        metadata.signed.targets[rest[2]] = TargetFile.from_data(rest[2], b"\0", ["sha256"])
-        metadata.signed.version += 1
-        edited = time.monotonic()
-        metadata.sign(signer(rest[3]))
-        signed = time.monotonic()
-        metadata.to_file(rest[4])
-        ended = time.monotonic()
-        figures |= {"add": ended - began, "edit": edited - began, "sign": signed - edited, "write": ended - signed}
-    print(json.dumps({"count": len(metadata.signed.targets), **figures}))
+    times = {}
+    count, most = {"load": load, "lookup": lookup, "add": add}[verb](times, root, rest[1], int(rest[2]), *rest[3:])
+    print(json.dumps({"count": count, "peakKiB": most, **times}))
 
 
 if __name__ == "__main__":

@@ -8,77 +8,123 @@ import TUF
 import Glibc
 #endif
 
-/// Does with one targets file what a client and a repository do with it, and says how long that took: the counterpart of
-/// `tuf_peer.py`. Prints one JSON object.
+/// Does with one metadata file what clients and repositories do with it, again and again, and says how long each time took:
+/// the counterpart of `tuf_peer.py`. Prints one JSON object.
 @main
 struct MetadataLoad {
-    static let usage = "usage: hallmark-metadata load|lookup|add ROOT TARGETS [PATH [SEED OUTPUT]]"
+    static let usage = """
+        usage: hallmark-metadata load ROOT FILE ROUNDS targets|snapshot
+               hallmark-metadata lookup ROOT FILE ROUNDS PATH...
+               hallmark-metadata add ROOT FILE ROUNDS PATH SEED OUTPUT
+        """
 
     let root: Root
-    let targets: String
+    let file: String
+    let rounds: Int
     let clock = ContinuousClock()
 
-    static func main() async throws {
-        let arguments = CommandLine.arguments.dropFirst()
-        guard arguments.count >= 3, let verb = arguments.first else { throw Failure(message: Self.usage) }
-        let rest = Array(arguments.dropFirst())
-        let unverified = try UnverifiedMetadata(try Self.read(rest[0]), format: .tuf)
-        let root = try Root(try JSONParser.parse(try Self.read(rest[0]))["signed"] ?? .null, format: .tuf)
-        _ = try root.keys(of: .root).verify(unverified)
-        let load = MetadataLoad(root: root, targets: rest[1])
-        switch (verb, rest.count) {
-        case ("load", 2): try load.load()
-        case ("lookup", 3): try load.lookup(rest[2])
-        case ("add", 5): try await load.add(rest[2], seed: rest[3], output: rest[4])
+    static func main() async {
+        do {
+            try await self.run()
+        } catch {
+            Array("\(error)\n".utf8).withUnsafeBytes { _ = Glibc.write(2, $0.baseAddress, $0.count) }
+            exit(1)
+        }
+    }
+
+    private static func run() async throws {
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        guard arguments.count > 4, let rounds = Int(arguments[3]), rounds > 0 else {
+            throw Failure(message: Self.usage)
+        }
+        let bytes = try Self.read(arguments[1])
+        let root = try Root(try JSONParser.parse(bytes)["signed"] ?? .null, format: .tuf)
+        try root.keys(of: .root).verify(try UnverifiedMetadata(bytes, format: .tuf))
+        let load = MetadataLoad(root: root, file: arguments[2], rounds: rounds)
+        let rest = Array(arguments.dropFirst(4))
+        switch (arguments[0], rest.count) {
+        case ("load", 1) where rest[0] == "targets":
+            try load.load(.targets) { (targets: Targets) in targets.targets.count }
+        case ("load", 1): try load.load(.snapshot) { (snapshot: Snapshot) in snapshot.meta.count }
+        case ("lookup", _): try load.lookup(rest)
+        case ("add", 3): try await load.add(rest[0], seed: rest[1], output: rest[2])
         default: throw Failure(message: Self.usage)
         }
     }
 
     /// Reads and verifies the file.
-    func verified() throws -> Verified<Targets> {
-        try UnverifiedMetadata(try Self.read(self.targets), format: .tuf).verified(by: try self.root.keys(of: .targets))
+    func verified<Content: Payload>(_ role: RoleName) throws -> Verified<Content> {
+        try UnverifiedMetadata(try Self.read(self.file), format: .tuf).verified(by: try self.root.keys(of: role))
     }
 
-    func load() throws {
-        let start = self.clock.now
-        let verified = try self.verified()
-        self.report(["load": self.clock.now - start], count: verified.payload.targets.count)
+    func load<Content: Payload>(_ role: RoleName, count: (Content) -> Int) throws {
+        var loads: [Duration] = []
+        var peak = 0
+        var entries = 0
+        for _ in 0..<self.rounds {
+            let start = self.clock.now
+            let verified: Verified<Content> = try self.verified(role)
+            loads.append(self.clock.now - start)
+            entries = count(verified.payload)
+            if loads.count == 1 { peak = Self.peakKiB }
+        }
+        self.report(["load": loads], count: entries, peak: peak)
     }
 
-    func lookup(_ path: String) throws {
-        let targets = try self.verified().payload.targets
+    func lookup(_ paths: [String]) throws {
         let start = self.clock.now
-        guard let found = targets[path] else { throw Failure(message: "\(path) is not there") }
-        let elapsed = self.clock.now - start
-        guard found.length > 0, targets[path + "?"] == nil else { throw Failure(message: "found what is not there") }
-        self.report(["lookup": elapsed], count: targets.count)
+        let verified: Verified<Targets> = try self.verified(.targets)
+        let targets = verified.payload.targets
+        var times = ["load": [self.clock.now - start], "lookup": []]
+        for _ in 0..<self.rounds {
+            for path in paths {
+                let start = self.clock.now
+                let found = targets[path]
+                times["lookup"]?.append(self.clock.now - start)
+                guard found?.hashes.sha256?.count == 32, targets[path + "?"] == nil else {
+                    throw Failure(message: "\(path) is not there, or what is not there is")
+                }
+            }
+        }
+        self.report(times, count: targets.count, peak: Self.peakKiB)
     }
 
     func add(_ path: String, seed: String, output: String) async throws {
         guard let seed = Hexadecimal.decode(seed) else { throw Failure(message: Self.usage) }
         let key = Ed25519Key(key: try Curve25519.Signing.PrivateKey(rawRepresentation: seed))
-        var start = self.clock.now
-        var targets = try self.verified().payload
-        let loaded = self.clock.now - start
-        start = self.clock.now
-        targets.targets[path] = TargetFile(length: 1, hashes: Hashes(sha256: Array(SHA256.hash(data: [0]))))
-        targets.version += 1
-        let edited = self.clock.now
-        let signed = try await targets.signed(by: [key], format: .tuf)
-        let ended = self.clock.now
-        try Self.write(signed.bytes, to: output)
-        self.report(
-            [
-                "load": loaded, "add": self.clock.now - start, "edit": edited - start, "sign": ended - edited,
-                "write": self.clock.now - ended,
-            ],
-            count: targets.targets.count
-        )
+        let start = self.clock.now
+        let verified: Verified<Targets> = try self.verified(.targets)
+        var times = ["load": [self.clock.now - start], "add": [], "sign": [], "write": []]
+        var peak = 0
+        for _ in 0..<self.rounds {
+            let start = self.clock.now
+            var targets = verified.payload
+            targets.targets[path] = TargetFile(length: 1, hashes: Hashes(sha256: Array(SHA256.hash(data: [0]))))
+            targets.version += 1
+            let edited = self.clock.now
+            let signed = try await targets.signed(by: [key], format: .tuf)
+            let ended = self.clock.now
+            try Self.write(signed.bytes, to: output)
+            times["add"]?.append(self.clock.now - start)
+            times["sign"]?.append(ended - edited)
+            times["write"]?.append(self.clock.now - ended)
+            if peak == 0 { peak = Self.peakKiB }
+        }
+        self.report(times, count: verified.payload.targets.count + 1, peak: peak)
     }
 
-    private func report(_ durations: [String: Duration], count: Int) {
-        let seconds = durations.map { "\"\($0.key)\": \($0.value / .seconds(1))" }.sorted()
-        print("{\"count\": \(count), \(seconds.joined(separator: ", "))}")
+    private func report(_ times: [String: [Duration]], count: Int, peak: Int) {
+        let lists = times.map { name, durations in
+            "\"\(name)\": [\(durations.map { "\($0 / .seconds(1))" }.joined(separator: ", "))]"
+        }
+        print("{\"count\": \(count), \"peakKiB\": \(peak), \(lists.sorted().joined(separator: ", "))}")
+    }
+
+    /// The most memory that was resident until now.
+    private static var peakKiB: Int {
+        var usage = rusage()
+        getrusage(RUSAGE_SELF, &usage)
+        return usage.ru_maxrss
     }
 
     private static func read(_ path: String) throws -> [UInt8] {

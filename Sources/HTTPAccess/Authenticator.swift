@@ -2,6 +2,7 @@
 
 package import NIOCore
 package import NIOHTTP1
+import PercentEncoding
 import Synchronization
 
 /// What a token service is asked.
@@ -203,7 +204,7 @@ package final class Authenticator: Sendable {
             let form = [
                 ("grant_type", "refresh_token"), ("refresh_token", refreshToken), ("service", service ?? ""),
                 ("scope", scopes.joined(separator: " ")), ("client_id", "hallmark"), ("access_type", "offline"),
-            ].map { $0 + "=" + HTTPURL.encode($1) }.joined(separator: "&")
+            ].map { $0 + "=" + PercentCoding.encode($1) }.joined(separator: "&")
             let headers: HTTPHeaders = ["Content-Type": "application/x-www-form-urlencoded"]
             request = TokenRequest(method: .POST, url: realm, headers: headers, form: form)
         } else {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import PercentEncoding
+
 /// An absolute HTTP URL, split where it matters for who may see credentials.
 package struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
     package enum Scheme: String, Sendable {
@@ -86,23 +88,8 @@ package struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
     package func adding(_ name: String, _ value: String) -> HTTPURL {
         HTTPURL(
             self.origin,
-            self.target + (self.target.contains("?") ? "&" : "?") + name + "=" + Self.encode(value)
+            self.target + (self.target.contains("?") ? "&" : "?") + name + "=" + PercentCoding.encode(value)
         )
-    }
-
-    /// Percent-encodes everything but unreserved characters (RFC 3986, section 2.3).
-    static func encode(_ value: String) -> String {
-        let digits = Array("0123456789ABCDEF".unicodeScalars)
-        var text = String.UnicodeScalarView()
-        for byte in value.utf8 {
-            switch byte {
-            case 48...57, 65...90, 97...122, 45, 46, 95, 126:
-                text.append(Unicode.Scalar(byte))
-            default:
-                text.append(contentsOf: ["%", digits[Int(byte >> 4)], digits[Int(byte & 15)]])
-            }
-        }
-        return String(text)
     }
 
     /// The URL.

@@ -63,7 +63,7 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     private var hasEarlyBytes = false
     private var droppedBytes = 0
     private var rate = HTTPRateWindow()
-    private var unsent: (bytes: Int, since: NIODeadline)?
+    private var unsent: (bytes: Int, sent: Int64?, since: NIODeadline)?
 
     var writabilityWaiters: [HTTPWritabilityWaiter] = []
 
@@ -447,10 +447,11 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
             self.unsent = nil
             return false
         }
-        if let unsent = self.unsent, unsent.bytes == bytes {
+        let sent = self.exchange?.sentBytes
+        if let unsent = self.unsent, unsent.bytes == bytes, unsent.sent == sent {
             if now - unsent.since > self.configuration.writeTimeout { self.cut() }
         } else {
-            self.unsent = (bytes, now)
+            self.unsent = (bytes, sent, now)
         }
         return true
     }

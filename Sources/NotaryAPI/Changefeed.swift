@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import PercentEncoding
 import TUF
 
 /// One entry of the changefeed.
@@ -88,11 +89,9 @@ package struct ChangefeedQuery: Sendable, Hashable {
     /// - Throws: ``NotaryError`` with code `invalidParameters`.
     package init(parsing query: String?) throws(NotaryError) {
         var values: [String: String] = [:]
-        for pair in (query ?? "").utf8.split(separator: UInt8(ascii: "&")).prefix(64) {
-            let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-            guard let first = parts.first, let name = PercentEncoding.decode(first, plusIsSpace: true),
-                let value = PercentEncoding.decode(parts.count > 1 ? parts[1] : first.suffix(0), plusIsSpace: true),
-                values[name] == nil
+        for item in PercentCoding.items(of: query ?? "", limit: 64) {
+            guard let name = PercentCoding.decode(item.name, plusIsSpace: true),
+                let value = PercentCoding.decode(item.value, plusIsSpace: true), values[name] == nil
             else { continue }
             values[name] = value
         }

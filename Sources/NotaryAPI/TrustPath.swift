@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import PercentEncoding
 package import TUF
 
 /// Which of the stored metadata of a role is meant.
@@ -109,7 +110,7 @@ extension TrustPath {
     }
 
     private static func gun(_ encoded: Bytes) throws(TrustPathError) -> GUN {
-        guard let text = PercentEncoding.decode(encoded) else {
+        guard let text = PercentCoding.decode(Substring(encoded)) else {
             throw TrustPathError(code: .notFound, message: "the path is not percent-encoded UTF-8")
         }
         do {
@@ -122,7 +123,7 @@ extension TrustPath {
     /// What stands after `/_trust/tuf/`; nil when it is none of the API's.
     private static func leaf(_ leaf: Bytes) -> ((GUN) -> TrustPath)? {
         if leaf.isEmpty { return { .collection($0) } }
-        guard let text = PercentEncoding.decode(leaf) else { return nil }
+        guard let text = PercentCoding.decode(Substring(leaf)) else { return nil }
         switch text {
         case "timestamp.key": return { .key($0, .timestamp) }
         case "snapshot.key": return { .key($0, .snapshot) }
@@ -170,7 +171,7 @@ extension TrustPath {
         case .health: "/_notary_server/health"
         case .metrics: "/metrics"
         case .changefeed(nil): "/v2/_trust/changefeed"
-        case .changefeed(.some(let gun)): "/v2/\(PercentEncoding.encodePath(gun.text))/_trust/changefeed"
+        case .changefeed(.some(let gun)): "/v2/\(Self.encoded(gun))/_trust/changefeed"
         case .collection(let gun): Self.prefix(gun)
         case .key(let gun, let role): "\(Self.prefix(gun))\(role.text).key"
         case .metadata(let gun, let role, .current): "\(Self.prefix(gun))\(role.text).json"
@@ -180,6 +181,11 @@ extension TrustPath {
     }
 
     private static func prefix(_ gun: GUN) -> String {
-        "/v2/\(PercentEncoding.encodePath(gun.text))/_trust/tuf/"
+        "/v2/\(Self.encoded(gun))/_trust/tuf/"
+    }
+
+    /// Everything is escaped that Go's client escapes in a path; slashes stay.
+    private static func encoded(_ gun: GUN) -> String {
+        PercentCoding.encode(gun.text, keeping: "$&+,/:;=@")
     }
 }

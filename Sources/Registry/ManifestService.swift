@@ -40,8 +40,8 @@ struct ManifestService: Sendable {
         switch try await self.store.put(push) {
         case .stored:
             return Receipt(digest: push.digest, subject: push.subject)
-        case .missing(let digests):
-            throw RegistryError(.manifestBlobUnknown, unknownDigests: digests)
+        case .missing(let digests, let more):
+            throw RegistryError(.manifestBlobUnknown, unknownDigests: digests, more: more)
         case .wrongSize(let digest, let claimed, let actual):
             throw RegistryError(
                 .manifestInvalid,

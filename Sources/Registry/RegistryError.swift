@@ -94,10 +94,15 @@ package struct RegistryError: HTTPErrorConvertible, Sendable, CustomStringConver
     }
 
     /// One error about several digests, all with the same code.
-    init(_ code: Code, unknownDigests digests: [String]) {
-        self.items = digests.map { digest in
+    /// - Parameter more: How many there are that are not named.
+    init(_ code: Code, unknownDigests digests: [String], more: Int) {
+        var items = digests.map { digest in
             Item(code: code, message: "\(digest) is not in this repository; push it first", detail: ["digest": digest])
         }
+        if more > 0 {
+            items.append(Item(code: code, message: "and \(more) more are not in this repository", detail: nil))
+        }
+        self.items = items
         self.status = code.status
         self.headers = [:]
     }

@@ -2,6 +2,7 @@
 
 package import NIOHTTP1
 package import OCI
+import PercentEncoding
 
 /// What a path of the distribution API names.
 ///
@@ -40,7 +41,7 @@ package enum RegistryPath: Sendable, Hashable {
         guard encoded.count >= 2, encoded[0].isEmpty, encoded[1] == "v2" else { throw Self.unknownRoute }
         var segments: [String] = []
         for (position, segment) in encoded.enumerated().dropFirst(2) {
-            guard let decoded = PercentEncoding.decode(segment) else {
+            guard let decoded = PercentCoding.decode(segment) else {
                 throw RegistryError(.nameInvalid, "the path has a broken percent escape")
             }
             guard !decoded.utf8.contains(UInt8(ascii: "/")) || position == encoded.count - 1 else {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import PercentEncoding
+
 /// The items of a query, decoded. An item that cannot be decoded stays as it was sent, and is then refused by whoever
 /// parses its value.
 struct RegistryQuery: Sendable {
@@ -9,10 +11,9 @@ struct RegistryQuery: Sendable {
     private let items: [(name: String, value: String)]
 
     init(_ query: String?) {
-        self.items = (query ?? "").split(separator: "&", maxSplits: Self.maximumItems).prefix(Self.maximumItems).map {
-            let parts = $0.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            let texts = parts.map { PercentEncoding.decode($0) ?? String($0) }
-            return (name: texts.first ?? "", value: texts.count > 1 ? texts[1] : "")
+        // `+` stays what it is: media types have it, and nothing in the protocol has spaces.
+        self.items = PercentCoding.items(of: query ?? "", limit: Self.maximumItems).map { name, value in
+            (PercentCoding.decode(name) ?? String(name), PercentCoding.decode(value) ?? String(value))
         }
     }
 

@@ -4,6 +4,7 @@ import HTTPService
 import NIOCore
 import NIOHTTP1
 import OCI
+import PercentEncoding
 
 extension RegistryResponder {
     /// How many entries a page has unless the client asks, and at most when it does.
@@ -73,7 +74,7 @@ extension RegistryResponder {
         guard page.hasMore, let last else { return }
         response.headers.add(
             name: "link",
-            value: "<\(path)?last=\(PercentEncoding.encode(last))&n=\(limit)>; rel=\"next\""
+            value: "<\(path)?last=\(PercentCoding.encode(last))&n=\(limit)>; rel=\"next\""
         )
     }
 
@@ -105,7 +106,7 @@ extension RegistryResponder {
         )
         if artifactType != nil { response.headers.add(name: "oci-filters-applied", value: "artifactType") }
         if page.hasMore, let last = page.elements.last {
-            let filter = artifactType.map { "artifactType=\(PercentEncoding.encode($0))&" } ?? ""
+            let filter = artifactType.map { "artifactType=\(PercentCoding.encode($0))&" } ?? ""
             response.headers.add(
                 name: "link",
                 value: "</v2/\(name)/referrers/\(subject)?\(filter)last=\(last.digest)>; rel=\"next\""

@@ -44,8 +44,8 @@ struct ManifestPush: Sendable {
 
     enum Outcome: Sendable, Equatable {
         case stored
-        /// These are not in the repository; nothing was stored.
-        case missing([String])
+        /// These, and so many more, are not in the repository; nothing was stored.
+        case missing([String], more: Int)
         /// The manifest says that the first has the second size, but it has the third; nothing was stored.
         case wrongSize(String, claimed: Int64, actual: Int64)
         /// The condition does not hold; nothing was stored.
@@ -83,27 +83,58 @@ extension RegistryStore {
     }
 
     /// Checks that everything a manifest needs is there, and stores it with its references and tags.
+    ///
+    /// A manifest may list ten thousand things. They are looked up before the transaction, so that other writers wait only
+    /// for what changes. What is deleted after the look-up undoes the transaction, and the look-up is done again.
     func put(_ push: ManifestPush) async throws -> ManifestPush.Outcome {
-        try await self.database.write { connection in
-            guard try Self.holds(push, on: connection) else { return .conditionFailed }
-            if let refusal = try Self.checkTargets(push, on: connection) { return refusal }
+        for _ in 0..<Self.maximumAttempts {
+            if let refusal = try await self.checkTargets(push) { return refusal }
+            do {
+                return try await self.database.write { try Self.store(push, on: $0) }
+            } catch is TargetVanished {
+                continue
+            }
+        }
+        throw DatabaseError(
+            code: .serializationFailure,
+            message: "what \(push.digest) lists is deleted and pushed again all the time; push it again later"
+        )
+    }
+
+    private static let maximumAttempts = 5
+
+    private static func store(_ push: ManifestPush, on connection: any SQLConnection) throws -> ManifestPush.Outcome {
+        guard try Self.holds(push, on: connection) else { return .conditionFailed }
+        if try !Self.isKnown(push, on: connection) {
             try Self.createRepository(push.repository, at: push.time, on: connection)
             try Self.insert(push, on: connection)
             try Self.insertReferences(push, on: connection)
-            for tag in push.tags {
-                try connection.execute(
-                    """
-                    INSERT INTO tags (repository, name, digest, updated_at) VALUES (?, ?, ?, ?)
-                    ON CONFLICT (repository, name) DO UPDATE SET digest = excluded.digest, updated_at = excluded.updated_at
-                    """,
-                    .text(push.repository.description),
-                    .text(tag.description),
-                    .text(push.digest.description),
-                    .integer(push.time)
-                )
-            }
-            return .stored
+            try Self.checkReferences(push, on: connection)
         }
+        for tag in push.tags {
+            try connection.execute(
+                """
+                INSERT INTO tags (repository, name, digest, updated_at) VALUES (?, ?, ?, ?)
+                ON CONFLICT (repository, name) DO UPDATE SET digest = excluded.digest, updated_at = excluded.updated_at
+                """,
+                .text(push.repository.description),
+                .text(tag.description),
+                .text(push.digest.description),
+                .integer(push.time)
+            )
+        }
+        return .stored
+    }
+
+    /// Whether the manifest is there already; then its references are, too, and it only counts as pushed once more.
+    private static func isKnown(_ push: ManifestPush, on connection: any SQLConnection) throws -> Bool {
+        try connection.execute(
+            "UPDATE manifests SET pushed_at = ? WHERE repository = ? AND digest = ? AND media_type = ?",
+            .integer(push.time),
+            .text(push.repository.description),
+            .text(push.digest.description),
+            .text(push.mediaType)
+        ) > 0
     }
 
     private static func holds(_ push: ManifestPush, on connection: any SQLConnection) throws -> Bool {
@@ -131,33 +162,6 @@ extension RegistryStore {
         }
     }
 
-    private static func checkTargets(
-        _ push: ManifestPush,
-        on connection: any SQLConnection
-    ) throws -> ManifestPush.Outcome? {
-        var missing: [String] = []
-        for (descriptors, sql) in [(push.blobs, Self.blobSizeInRepository), (push.manifests, Self.manifestSize)] {
-            for descriptor in descriptors {
-                let digest = descriptor.digest.description
-                let rows = try connection.query(sql, .text(push.repository.description), .text(digest))
-                guard let size = try rows.first?.integer(0) else {
-                    missing.append(digest)
-                    continue
-                }
-                guard size == descriptor.size else {
-                    return .wrongSize(digest, claimed: descriptor.size, actual: size)
-                }
-            }
-        }
-        return missing.isEmpty ? nil : .missing(missing)
-    }
-
-    private static let blobSizeInRepository = """
-        SELECT blobs.size FROM repository_blobs JOIN blobs ON blobs.digest = repository_blobs.digest
-        WHERE repository_blobs.repository = ? AND repository_blobs.digest = ?
-        """
-    private static let manifestSize = "SELECT size FROM manifests WHERE repository = ? AND digest = ?"
-
     private static func insert(_ push: ManifestPush, on connection: any SQLConnection) throws {
         // The same bytes may come again under another media type, if they do not name one: the last one counts.
         try connection.execute(
@@ -178,29 +182,6 @@ extension RegistryStore {
             .integer(push.time),
             .blob(push.content)
         )
-    }
-
-    private static func insertReferences(_ push: ManifestPush, on connection: any SQLConnection) throws {
-        try connection.execute(
-            "DELETE FROM manifest_references WHERE repository = ? AND manifest = ?",
-            .text(push.repository.description),
-            .text(push.digest.description)
-        )
-        let references =
-            push.blobReferences.map { ("blob", $0) } + push.manifestReferences.map { ("manifest", $0) }
-            + (push.subject.map { [("subject", $0)] } ?? [])
-        for (kind, digest) in references {
-            try connection.execute(
-                """
-                INSERT INTO manifest_references (repository, manifest, kind, digest) VALUES (?, ?, ?, ?)
-                ON CONFLICT (repository, manifest, kind, digest) DO NOTHING
-                """,
-                .text(push.repository.description),
-                .text(push.digest.description),
-                .text(kind),
-                .text(digest.description)
-            )
-        }
     }
 
     /// Removes a tag; its manifest stays.

@@ -364,20 +364,10 @@ extension RegistryClient {
             CancellationError()
         default:
             RegistryError(
-                .unreachable,
-                "cannot reach the registry \(url.origin.scheme)://\(url.origin.authority): "
-                    + Self.reason(error, url.origin.authority)
+                unreachable: url.root,
+                ConnectionFailure(error, server: url.origin.authority, certificates: "~/.docker/certs.d")
             )
         }
-    }
-
-    private static func reason(_ error: any Error, _ authority: String) -> String {
-        if let error = error as? IOError { return String(cString: strerror(error.errnoCode)) }
-        let text = (error as? HTTPClientError)?.shortDescription ?? "\(error)"
-        guard text.contains("CERTIFICATE_VERIFY_FAILED") else { return String(text.prefix(500)) }
-        return
-            "CERTIFICATE_VERIFY_FAILED: its certificate is not valid, or of no authority that is trusted here; put the "
-            + "certificate of its CA into ~/.docker/certs.d/\(authority)/ca.crt, or name it with --tlscacert"
     }
 
     /// Where the registry is. On this machine, whether it speaks TLS is found out by trying.
@@ -395,7 +385,7 @@ extension RegistryClient {
                 longest: self.configuration.connectTimeout
             )
         } catch let error as RegistryError
-            where error.code == .unreachable && !error.message.contains("CERTIFICATE_VERIFY")
+            where error.code == .unreachable && !error.isCertificateRefused
         {
             origin.scheme = .http
             _ = try await self.once(

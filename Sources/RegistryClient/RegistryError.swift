@@ -28,10 +28,20 @@ package struct RegistryError: Error, Sendable, CustomStringConvertible {
     package let code: Code
     /// What was found, what was expected, and what to do.
     package let message: String
+    /// TLS is spoken, but the certificate is not to be trusted.
+    let isCertificateRefused: Bool
 
     package init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message
+        self.isCertificateRefused = false
+    }
+
+    /// No connection to a registry, or none that can be used.
+    init(unreachable root: String, _ failure: ConnectionFailure) {
+        self.code = .unreachable
+        self.message = "cannot reach the registry \(root): \(failure)"
+        self.isCertificateRefused = failure.kind == .certificateRefused
     }
 
     package var description: String { self.message }

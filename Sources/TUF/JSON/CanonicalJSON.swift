@@ -13,7 +13,9 @@ public enum CanonicalJSON {
     /// The form of files: canonical, with the escapes that Go's encoder adds, so that a Go peer that decodes and
     /// encodes it again gets the same bytes. Unlike the signed form, it is always valid JSON.
     public static func encodeForWire(_ value: JSONValue) -> [UInt8] {
-        self.encodeForWire(canonical: self.encode(value))
+        var bytes: [UInt8] = []
+        self.writeForWire(self.encode(value)[...], likeGo: true, to: &bytes)
+        return bytes
     }
 
     /// Appends the form that is signed.
@@ -59,29 +61,14 @@ public enum CanonicalJSON {
         bytes.append(UInt8(ascii: "\""))
     }
 
-    /// The form of files of what is in the signed form: what is written otherwise occurs in strings alone.
-    static func encodeForWire(canonical: [UInt8]) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(canonical.count + 64)
-        self.writeForWire(canonical[...], style: .go, to: &bytes)
-        return bytes
-    }
-
-    /// What has to be escaped in files, besides what is escaped in the signed form.
-    enum WireStyle {
-        /// Control characters, as JSON has it: nearly all metadata is in its signed form in the file.
-        case plain
-        /// All that Go's encoder escapes.
-        case go
-    }
-
-    /// Appends the form of files of what is in the signed form.
-    static func writeForWire(_ canonical: ArraySlice<UInt8>, style: WireStyle, to bytes: inout [UInt8]) {
+    /// Appends the form of files of what is in the signed form: what is written otherwise occurs in strings alone.
+    /// - Parameter likeGo: with those escapes too that JSON does not ask for.
+    static func writeForWire(_ canonical: ArraySlice<UInt8>, likeGo: Bool, to bytes: inout [UInt8]) {
         let span = canonical.span.bytes
         var copied = 0
         var index = 0
         while true {
-            index = style == .go ? span.endOfGoText(from: index) : span.endOfText(from: index)
+            index = likeGo ? span.endOfGoText(from: index) : span.endOfText(from: index)
             guard index < span.byteCount else { break }
             if let escaped = self.escape(at: index, of: span) {
                 bytes.append(copied..<index, of: span)

@@ -15,7 +15,7 @@ extension Payload {
         let message = self.canonical(format: format)
         let signatures = try await Self.signatures(of: keys, on: message, format)
         let file = Self.file(signatures, format, signedSize: message.count) {
-            CanonicalJSON.writeForWire(message[...], style: format == .notary ? .go : .plain, to: &$0)
+            format.writeWireForm(canonical: message, to: &$0)
         }
         return Verified(
             bytes: file,

@@ -52,6 +52,12 @@ extension WireFormat {
 // MARK: - Envelopes
 
 extension WireFormat {
+    /// Appends what is signed as a file has it: canonical JSON, but for the characters that have to be escaped in JSON or, by Notary's
+    /// Go, are.
+    func writeWireForm(canonical: [UInt8], to bytes: inout [UInt8]) {
+        CanonicalJSON.writeForWire(canonical[...], likeGo: self == .notary, to: &bytes)
+    }
+
     func signatures(_ values: [JSONValue]) throws -> [Signature] {
         switch self {
         case .notary: try values.map(NotaryWire.signature)

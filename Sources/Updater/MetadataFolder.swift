@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DurableFiles
+package import TUF
+
+/// Metadata of the roles of one collection or repository as files of one directory, for any number of processes at once.
+///
+/// Each file is replaced as a whole and is durable before a write returns; several are written under one lock. A file is never
+/// replaced by an older version of it that is good itself: who writes says what is good.
+package struct MetadataFolder: Sendable {
+    /// One role's metadata.
+    package struct File: Sendable {
+        /// The role.
+        package let role: RoleName
+        /// What the file holds, byte for byte.
+        package let bytes: [UInt8]
+
+        /// Makes a file.
+        package init(role: RoleName, bytes: [UInt8]) {
+            self.role = role
+            self.bytes = bytes
+        }
+    }
+
+    /// The directory. It is made when it is first written to.
+    package let directory: String
+    private let name: @Sendable (RoleName) -> String?
+
+    /// - Parameters:
+    ///   - directory: where the files are.
+    ///   - name: the name of a role's file below it, which may have a directory in it; nil for a role that is not kept.
+    package init(_ directory: String, name: @escaping @Sendable (RoleName) -> String?) {
+        self.directory = directory
+        self.name = name
+    }
+
+    /// Where the file of a role is; nil for a role that is not kept.
+    package func path(of role: RoleName) -> String? {
+        self.name(role).map { "\(self.directory)/\($0)" }
+    }
+
+    /// The bytes kept for a role; nil when there are none.
+    /// - Throws: `FileSystemError`.
+    package func read(_ role: RoleName) async throws -> [UInt8]? {
+        guard let path = self.path(of: role) else { return nil }
+        return try await BlockingWork.run { try DurableFile.read(path, limit: WireFormat.metadataLimit) }
+    }
+
+    /// Keeps metadata, in the order given.
+    /// - Parameter isNewer: whether the file that is present is good and newer than the one offered, because another process
+    ///   has come further meanwhile. It is kept then.
+    /// - Throws: `FileSystemError`.
+    package func write(
+        _ files: [File],
+        unless isNewer: @escaping @Sendable (_ role: RoleName, _ present: [UInt8], _ offered: [UInt8]) -> Bool
+    ) async throws {
+        try await BlockingWork.run {
+            try DurableFile.makeDirectory(self.directory)
+            try DurableFile.withLockedDirectory(self.directory, isRequired: false) {
+                for file in files {
+                    guard let path = self.path(of: file.role) else { continue }
+                    // What is there and cannot be read, such as one that is too large, is replaced.
+                    let present = try? DurableFile.read(path, limit: WireFormat.metadataLimit)
+                    guard present != file.bytes else { continue }
+                    if let present, isNewer(file.role, present, file.bytes) { continue }
+                    let directory = DurableFile.directory(of: path)
+                    if directory != self.directory { try DurableFile.makeDirectory(directory) }
+                    try DurableFile.replace(path, with: file.bytes)
+                }
+            }
+        }
+    }
+
+    /// Forgets metadata of roles.
+    /// - Parameter more: removes what else goes with them, under the same lock.
+    /// - Throws: `FileSystemError`; what `more` throws.
+    package func remove(
+        _ roles: [RoleName],
+        and more: @escaping @Sendable () throws -> Void = {}
+    ) async throws {
+        try await BlockingWork.run {
+            guard DurableFile.isDirectory(self.directory) else { return }
+            try DurableFile.withLockedDirectory(self.directory, isRequired: false) {
+                for path in roles.compactMap({ self.path(of: $0) }) { try DurableFile.remove(path) }
+                try more()
+            }
+        }
+    }
+}
+
+extension TrustedCollection {
+    /// Whether a file on disk is one that another process has verified since, and newer. Only what these keys have signed
+    /// counts.
+    package static func isNewer(
+        _ present: [UInt8],
+        than offered: [UInt8],
+        by keys: RoleKeys,
+        format: WireFormat
+    ) -> Bool {
+        guard let present = try? UnverifiedMetadata(present, format: format),
+            let offered = try? UnverifiedMetadata(offered, format: format),
+            let version = present.claimedVersion, let offeredVersion = offered.claimedVersion, version > offeredVersion
+        else { return false }
+        return (try? keys.verify(present)) != nil
+    }
+}

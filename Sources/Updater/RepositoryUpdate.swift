@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import TUF
+
+/// One update of one repository: feeds the verification workflow from disk and transport (specification section 5).
+struct RepositoryUpdate: Sendable {
+    let updater: Updater
+    private(set) var trusted: TrustedCollection
+    /// Whether the repository may be asked.
+    private(set) var isOnline = true
+
+    init(_ updater: Updater) {
+        self.updater = updater
+        // The time is taken once: an update that lasts must not see one file expire and another not.
+        self.trusted = TrustedCollection(trust: .succession, format: .tuf, at: updater.now())
+    }
+
+    /// Root, timestamp, snapshot and targets, from the repository.
+    mutating func refresh() async throws {
+        try await self.followRoots()
+        try self.trusted.requireCurrentRoot()
+        try await self.fetchTimestamp()
+        try await self.loadSnapshot()
+        try await self.loadTargets(try self.trusted.topLevelTargets)
+        try await self.updater.keepTime(self.trusted.now)
+    }
+
+    /// Timestamp, snapshot and targets, from disk alone.
+    mutating func load() async throws {
+        self.isOnline = false
+        try self.trusted.requireCurrentRoot()
+        guard let timestamp = try await self.updater.read(.timestamp) else { throw Self.missing(.timestamp) }
+        try self.trusted.updateTimestamp(timestamp)
+        try await self.loadSnapshot()
+        try await self.loadTargets(try self.trusted.topLevelTargets)
+    }
+
+    private static func missing(_ role: RoleName) -> UpdaterError {
+        UpdaterError(.noTrustData, "there is no metadata of \(role) on disk: refresh it first")
+    }
+}
+
+// MARK: - Root
+
+extension RepositoryUpdate {
+    /// The root that trust begins with, and those that earlier updates have followed it to.
+    mutating func loadRoot(_ shipped: [UInt8]?) async throws {
+        guard let shipped else {
+            guard let stored = try await self.updater.read(.root) else {
+                throw UpdaterError(
+                    .noTrustData,
+                    "\(self.updater.directory) has no root.json to begin with: put a root there that you trust"
+                )
+            }
+            return try self.trusted.rememberRoot(stored)
+        }
+        try self.trusted.rememberRoot(shipped)
+        for _ in 0..<WireFormat.rotationLimit {
+            guard let root = self.trusted.root, let next = try await self.updater.readRoot(root.payload.version + 1),
+                (try? self.trusted.rememberSuccessor(next)) != nil
+            else { break }
+        }
+        if let root = self.trusted.root {
+            try await self.updater.keep(root: root.bytes, version: root.payload.version)
+        }
+    }
+
+    /// Takes each next root until there is none, or so many that the update goes on with what it has.
+    private mutating func followRoots() async throws {
+        for _ in 0..<WireFormat.rotationLimit {
+            guard let version = self.trusted.root?.payload.version else { return }
+            let bytes: [UInt8]
+            do {
+                bytes = try await self.updater.transport.fetch(
+                    .metadata(.root, version: version + 1),
+                    limit: WireFormat.rootLimit
+                )
+            } catch let error as TransportError where error.code == .notFound {
+                return
+            } catch let error as TransportError {
+                throw Self.failure(error, .root)
+            }
+            try await self.takeRoot(bytes)
+        }
+    }
+
+    /// Trusts a newer root and keeps it at once: however the update ends, this step need not be made again.
+    private mutating func takeRoot(_ bytes: [UInt8]) async throws {
+        var next = self.trusted
+        try next.updateRoot(bytes)
+        // First, so that what was signed with the old keys cannot bind any longer: who stole them could lock us out for ever.
+        let forgotten = RoleName.topLevel.filter { $0 != .root && next.isForgotten($0) }
+        if !forgotten.isEmpty { try await self.updater.remove(forgotten) }
+        try await self.updater.keep(root: bytes, version: next.root?.payload.version ?? 0)
+        self.trusted = next
+    }
+}
+
+// MARK: - Below the root
+
+extension RepositoryUpdate {
+    private mutating func fetchTimestamp() async throws {
+        if let cached = try await self.updater.read(.timestamp) { self.trusted.rememberTimestamp(cached) }
+        let bytes = try await self.fetch(.timestamp, version: nil, limit: WireFormat.timestampLimit)
+        try self.trusted.updateTimestamp(bytes)
+        // Of one version the one that was there first stays.
+        guard let kept = self.trusted.timestamp else { return }
+        try await self.updater.keep(.timestamp, kept.bytes, verifiedBy: try self.trusted.keys(of: .timestamp))
+    }
+
+    private mutating func loadSnapshot() async throws {
+        let cached = try await self.updater.read(.snapshot)
+        if let cached {
+            self.trusted.rememberSnapshot(cached)
+            if (try? self.trusted.updateSnapshot(cached)) != nil { return }
+        }
+        let bytes = try await self.fetchListed(.snapshot)
+        try self.trusted.updateSnapshot(bytes)
+        try await self.updater.keep(.snapshot, bytes, verifiedBy: try self.trusted.keys(of: .snapshot))
+    }
+
+    /// Loads a targets role whose delegator is loaded.
+    mutating func loadTargets(_ delegation: TrustedDelegation) async throws {
+        guard self.trusted.targets(delegation) == nil else { return }
+        let role = delegation.role
+        guard self.trusted.listed(role) != nil else {
+            throw TUFError(.notDelegated, role: role, "is not listed in the snapshot")
+        }
+        if let cached = try await self.updater.read(role) {
+            self.trusted.rememberTargets(role, cached)
+            if (try? self.trusted.updateTargets(delegation, cached)) != nil { return }
+        }
+        let bytes = try await self.fetchListed(role)
+        try self.trusted.updateTargets(delegation, bytes)
+        try await self.updater.keep(role, bytes, verifiedBy: delegation.keys)
+    }
+
+    /// Metadata that trusted metadata lists.
+    private func fetchListed(_ role: RoleName) async throws -> [UInt8] {
+        guard let listed = self.trusted.listed(role) else {
+            throw TUFError(.notDelegated, role: role, "is not listed in the snapshot")
+        }
+        let isConsistent = self.trusted.root?.payload.consistentSnapshot ?? false
+        return try await self.fetch(
+            role,
+            version: isConsistent ? listed.version : nil,
+            limit: Int(clamping: min(listed.length ?? .max, Int64(WireFormat.metadataLimit)))
+        )
+    }
+
+    private func fetch(_ role: RoleName, version: Int64?, limit: Int) async throws -> [UInt8] {
+        guard self.isOnline else { throw Self.missing(role) }
+        do {
+            return try await self.updater.transport.fetch(.metadata(role, version: version), limit: limit)
+        } catch let error as TransportError {
+            throw Self.failure(error, role)
+        }
+    }
+
+    private static func failure(_ error: TransportError, _ role: RoleName) -> any Error {
+        switch error.code {
+        case .notFound:
+            UpdaterError(
+                .noTrustData,
+                "the repository lacks the metadata of \(role) that it must have: \(error.message). Try again, and if it "
+                    + "stays so ask who runs it"
+            )
+        case .tooLarge: UpdaterError(TUFError(.tooLarge, role: role, error.message))
+        case .changed, .unreachable: UpdaterError(.unreachable, error.message)
+        }
+    }
+}
