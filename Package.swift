@@ -159,7 +159,7 @@ let package = Package(
         .testTarget(name: "OCITests", dependencies: ["OCI", crypto]),
         .testTarget(name: "DatabaseTests", dependencies: ["Database"]),
         .testTarget(name: "KeyStoreTests", dependencies: ["KeyStore", "TUF", crypto]),
-        .testTarget(name: "HTTPAccessTests", dependencies: ["HTTPAccess"]),
+        .testTarget(name: "HTTPAccessTests", dependencies: ["HTTPAccess", httpClient]),
         .testTarget(
             name: "HTTPServiceTests",
             dependencies: ["HTTPService", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient]

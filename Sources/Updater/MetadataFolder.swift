@@ -87,20 +87,3 @@ package struct MetadataFolder: Sendable {
         }
     }
 }
-
-extension TrustedCollection {
-    /// Whether a file on disk is one that another process has verified since, and newer. Only what these keys have signed
-    /// counts.
-    package static func isNewer(
-        _ present: [UInt8],
-        than offered: [UInt8],
-        by keys: RoleKeys,
-        format: WireFormat
-    ) -> Bool {
-        guard let present = try? UnverifiedMetadata(present, format: format),
-            let offered = try? UnverifiedMetadata(offered, format: format),
-            let version = present.claimedVersion, let offeredVersion = offered.claimedVersion, version > offeredVersion
-        else { return false }
-        return (try? keys.verify(present)) != nil
-    }
-}

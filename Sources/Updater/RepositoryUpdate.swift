@@ -111,12 +111,14 @@ extension RepositoryUpdate {
 
     private mutating func loadSnapshot() async throws {
         let cached = try await self.updater.read(.snapshot)
-        if let cached {
-            self.trusted.rememberSnapshot(cached)
-            if (try? self.trusted.updateSnapshot(cached)) != nil { return }
+        if let cached { self.trusted.rememberSnapshot(cached) }
+        let source = self
+        let (bytes, isNew) = try await self.trusted.load(.snapshot, cached: cached) {
+            try await source.fetch(.snapshot, $0)
+        } take: { trusted, bytes in
+            try trusted.updateSnapshot(bytes)
         }
-        let bytes = try await self.fetchListed(.snapshot)
-        try self.trusted.updateSnapshot(bytes)
+        guard isNew else { return }
         try await self.updater.keep(.snapshot, bytes, verifiedBy: try self.trusted.keys(of: .snapshot))
     }
 
@@ -124,23 +126,19 @@ extension RepositoryUpdate {
     mutating func loadTargets(_ delegation: TrustedDelegation) async throws {
         guard self.trusted.targets(delegation) == nil else { return }
         let role = delegation.role
-        guard self.trusted.listed(role) != nil else {
-            throw TUFError(.notDelegated, role: role, "is not listed in the snapshot")
+        let cached = try await self.updater.read(role)
+        if let cached { self.trusted.rememberTargets(role, cached) }
+        let source = self
+        let (bytes, isNew) = try await self.trusted.load(role, cached: cached) {
+            try await source.fetch(role, $0)
+        } take: { trusted, bytes in
+            try trusted.updateTargets(delegation, bytes)
         }
-        if let cached = try await self.updater.read(role) {
-            self.trusted.rememberTargets(role, cached)
-            if (try? self.trusted.updateTargets(delegation, cached)) != nil { return }
-        }
-        let bytes = try await self.fetchListed(role)
-        try self.trusted.updateTargets(delegation, bytes)
-        try await self.updater.keep(role, bytes, verifiedBy: delegation.keys)
+        if isNew { try await self.updater.keep(role, bytes, verifiedBy: delegation.keys) }
     }
 
-    /// Metadata that trusted metadata lists.
-    private func fetchListed(_ role: RoleName) async throws -> [UInt8] {
-        guard let listed = self.trusted.listed(role) else {
-            throw TUFError(.notDelegated, role: role, "is not listed in the snapshot")
-        }
+    /// Metadata as trusted metadata lists it.
+    private func fetch(_ role: RoleName, _ listed: FileMetadata) async throws -> [UInt8] {
         let isConsistent = self.trusted.root?.payload.consistentSnapshot ?? false
         return try await self.fetch(
             role,
