@@ -123,7 +123,7 @@ struct MetadataLoad {
     /// The most memory that was resident until now.
     private static var peakKiB: Int {
         var usage = rusage()
-        getrusage(RUSAGE_SELF, &usage)
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return usage.ru_maxrss
     }
 
