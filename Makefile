@@ -34,6 +34,7 @@ integration-test: build test-dependencies
 bench: release test-dependencies
 	scripts/install-test-dependencies wrk
 	$(RELEASE) --product hallmark-load
+	$(RELEASE) --product hallmark-metadata
 	Benchmarks/run $(BENCH)
 
 format:

@@ -6,6 +6,7 @@
     tuf_peer.py load ROOT FILE ROUNDS targets|snapshot
     tuf_peer.py lookup ROOT FILE ROUNDS PATH...
     tuf_peer.py add ROOT FILE ROUNDS PATH SEED OUTPUT
+    tuf_peer.py seed                         the key that signs all of it
 """
 
 import datetime
@@ -34,7 +35,7 @@ def path(number):
 
 
 def write(path, payload, key, name, entries):
-    """A signed file as python-tuf writes it, compact and with sorted members, without making a million objects first."""
+    """A signed file as python-tuf writes it, compact and sorted, without making a million objects first."""
     before, after = encode_canonical(payload.to_dict()).split(f'"{name}":{{}}')
     signed = f'{before}"{name}":{{{",".join(entries)}}}{after}'.encode()
     signature = key.sign(signed)
@@ -125,6 +126,8 @@ def main():
     verb, *rest = sys.argv[1:]
     if verb == "generate":
         return generate(int(rest[0]), rest[1])
+    if verb == "seed":
+        return print(json.dumps({"seed": SEED}))
     root = Metadata.from_file(rest[0])
     root.verify_delegate("root", root)
     times = {}
