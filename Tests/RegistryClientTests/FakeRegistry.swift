@@ -27,6 +27,8 @@ final class FakeRegistry: Sendable {
         var cutsAfter: Int?
         /// Sends the body again and again without a length.
         var isEndless = false
+        /// Sends nothing at all.
+        var isSilent = false
     }
 
     struct State: Sendable {
@@ -232,6 +234,7 @@ private final class FakeHandler: ChannelInboundHandler {
 
     private func answer(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         let reply = self.registry.reply(self.request(head))
+        guard !reply.isSilent else { return }
         var headers = reply.headers
         if !reply.isEndless, !headers.contains(name: "Content-Length"), reply.status != .noContent {
             headers.add(name: "Content-Length", value: String(reply.body.count))
@@ -259,7 +262,11 @@ private final class FakeHandler: ChannelInboundHandler {
 
     private func writeForever(_ bytes: [UInt8], _ context: ChannelHandlerContext) {
         let part = self.wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: bytes))))
-        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        context.writeAndFlush(part).whenSuccess { bound.value.0.writeForever(bytes, bound.value.1) }
+        let eventLoop = context.eventLoop
+        let bound = NIOLoopBound((self, context), eventLoop: eventLoop)
+        context.writeAndFlush(part).whenSuccess {
+            // Small pieces go out at once: calling back at once would fill the stack.
+            eventLoop.execute { bound.value.0.writeForever(bytes, bound.value.1) }
+        }
     }
 }
