@@ -262,11 +262,7 @@ private final class FakeHandler: ChannelInboundHandler {
 
     private func writeForever(_ bytes: [UInt8], _ context: ChannelHandlerContext) {
         let part = self.wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: bytes))))
-        let eventLoop = context.eventLoop
-        let bound = NIOLoopBound((self, context), eventLoop: eventLoop)
-        context.writeAndFlush(part).whenSuccess {
-            // Small pieces go out at once: calling back at once would fill the stack.
-            eventLoop.execute { bound.value.0.writeForever(bytes, bound.value.1) }
-        }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        context.writeAndFlush(part).whenSuccess { bound.value.0.writeForever(bytes, bound.value.1) }
     }
 }

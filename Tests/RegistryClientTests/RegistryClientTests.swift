@@ -310,7 +310,7 @@ struct AuthenticationTests {
         }
     }
 
-    @Test("A registry that feeds a body a byte at a time is left, as one is that cuts it off after each byte")
+    @Test("A registry that feeds a body too slowly is left, as one is that cuts it off after each byte")
     func slow() async throws {
         try await FakeRegistry.run { registry in
             // How much time each look at the clock finds passed.
@@ -320,8 +320,9 @@ struct AuthenticationTests {
                 configuration.minimumBytesPerWindow = 2_000_000
                 configuration.now = { instant.withLock { $0.move(by: step.withLock { $0 }) } }
             } _: { client in
+                let piece = [UInt8](repeating: 0x20, count: 16 << 10)
                 registry.intercept { request, _ in
-                    request.path.contains("team") ? .init(status: .ok, body: [0x20], isEndless: true) : nil
+                    request.path.contains("team") ? .init(status: .ok, body: piece, isEndless: true) : nil
                 }
                 #expect(await code { _ = try await fetch(client) } == .tooSlow)
                 let tag = Reference.tag(try Tag("latest"))
