@@ -71,7 +71,7 @@ class Server:
         Server.running.discard(self)
 
     def memory(self, field):
-        """`VmHWM` (peak) or `VmRSS` (now) of all its processes, in MiB."""
+        """`VmHWM` (peak), `VmRSS` (now) or `RssAnon` (now, files aside) of all its processes, in MiB."""
         kib = 0
         for process in self.processes:
             status = pathlib.Path(f"/proc/{process.pid}/status").read_text()

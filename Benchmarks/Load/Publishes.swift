@@ -64,7 +64,7 @@ struct Publisher: Sendable {
 
     /// Ten tags, as an image of some age has.
     private func targets(version: Int64) async throws -> [UInt8] {
-        var files: ByteOrderedMap<TargetFile> = [:]
+        var files: TargetMap = [:]
         for tag in 0..<10 {
             files["v1.\(tag)"] = TargetFile(
                 length: 1528,

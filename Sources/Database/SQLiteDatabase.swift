@@ -19,7 +19,17 @@ package final class SQLiteDatabase: SQLDatabase {
     private let pool: DatabasePool
     private let path: String
     private let maximumReaders: Int
-    private let state = Mutex(State())
+    private let checkpointer: SQLiteCheckpointer
+    private let state: SharedState
+
+    /// Shared with the checkpointer, which may learn that the disk fails.
+    private final class SharedState: Sendable {
+        private let mutex = Mutex(State())
+
+        func withLock<Result>(_ body: (inout sending State) throws -> sending Result) rethrows -> sending Result {
+            try self.mutex.withLock(body)
+        }
+    }
 
     private struct State {
         var writes: [SQLiteRequest] = []
@@ -46,7 +56,16 @@ package final class SQLiteDatabase: SQLDatabase {
         self.path = path
         self.maximumReaders = max(2, min(8, ProcessInfo.processInfo.activeProcessorCount))
         let readers = self.maximumReaders
-        self.pool = try await BlockingWork.wait { try SQLiteFile.open(path: path, maximumReaders: readers) }
+        let state = SharedState()
+        self.state = state
+        (self.pool, self.checkpointer) = try await BlockingWork.wait {
+            let pool = try SQLiteFile.open(path: path, maximumReaders: readers)
+            let checkpointer = try SQLiteCheckpointer(path: path) { error in
+                guard let failure = Self.syncFailure(error.extendedResultCode, path: path) else { return }
+                state.withLock { $0.failure = failure }
+            }
+            return (pool, checkpointer)
+        }
     }
 
     package func read<Result: Sendable>(
@@ -92,9 +111,10 @@ package final class SQLiteDatabase: SQLDatabase {
             }
             for continuation in waiting { continuation.resume() }
         }
-        let pool = self.pool
+        let (pool, checkpointer) = (self.pool, self.checkpointer)
         do {
             try await BlockingWork.wait {
+                try checkpointer.close()
                 // Leaves everything in the one file, for whoever copies it. Should it fail, the log still has it all.
                 _ = try? pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
                 try pool.close()
@@ -267,7 +287,7 @@ package final class SQLiteDatabase: SQLDatabase {
             for other in succeeded { other.request.fail(error) }
             return
         }
-        self.state.withLock { $0.commits += 1 }
+        self.noteCommit()
         for other in succeeded { other.finish() }
     }
 
@@ -289,7 +309,7 @@ package final class SQLiteDatabase: SQLDatabase {
             try connection.run("BEGIN IMMEDIATE TRANSACTION")
             let finish = try request.run(connection)
             try connection.run("COMMIT TRANSACTION")
-            self.state.withLock { $0.commits += 1 }
+            self.noteCommit()
             finish()
         } catch {
             self.abandon(error, on: connection)
@@ -300,13 +320,23 @@ package final class SQLiteDatabase: SQLDatabase {
     private func abandon(_ error: any Error, on connection: SQLiteConnection) {
         let code = connection.database.lastErrorCode
         if connection.database.isInsideTransaction { try? connection.run("ROLLBACK TRANSACTION") }
-        guard code == .SQLITE_IOERR_FSYNC || code == .SQLITE_IOERR_DIR_FSYNC else { return }
-        let failure = DatabaseError(
-            code: .storageFull,
-            message: "a sync of \(self.path) to the disk failed, so later ones cannot be believed; check the disk, "
-                + "then start again (\(error))"
-        )
+        guard let failure = Self.syncFailure(code, path: self.path) else { return }
         self.state.withLock { $0.failure = failure }
+    }
+
+    private func noteCommit() {
+        self.state.withLock { $0.commits += 1 }
+        self.checkpointer.noteCommit()
+    }
+
+    /// What is to be said from now on if this was a sync that failed.
+    private static func syncFailure(_ code: ResultCode, path: String) -> DatabaseError? {
+        guard code == .SQLITE_IOERR_FSYNC || code == .SQLITE_IOERR_DIR_FSYNC else { return nil }
+        return DatabaseError(
+            code: .storageFull,
+            message: "a sync of \(path) to the disk failed, so later ones cannot be believed; check the disk, "
+                + "then start again"
+        )
     }
 }
 

@@ -30,6 +30,7 @@ enum SQLiteFile {
     /// it, and believe only what the connection says.
     private static func enforceDurability(on database: GRDB.Database) throws {
         try database.execute(sql: "PRAGMA synchronous = FULL")
+        try database.execute(sql: "PRAGMA wal_autocheckpoint = \(SQLiteCheckpointer.maximumLogPages)")
         let synchronous = try Int.fetchOne(database, sql: "PRAGMA synchronous")
         let journal = try String.fetchOne(database, sql: "PRAGMA journal_mode")
         let foreignKeys = try Int.fetchOne(database, sql: "PRAGMA foreign_keys")

@@ -153,7 +153,7 @@ extension HTTPConnection {
             self.replyIsWritten(keepsAlive: keepsAlive)
         case .file(let body) where sendsBody:
             self.writeHead(response, framing: framing, keepsAlive: keepsAlive)
-            self.sendRegion(body, keepsAlive: keepsAlive, context: context)
+            self.sendRegion(body, keepsAlive: keepsAlive)
         default:
             Self.discard(response)
             self.writeHead(response, framing: framing, keepsAlive: keepsAlive)
@@ -161,25 +161,47 @@ extension HTTPConnection {
         }
     }
 
+    /// How much of a file the kernel is asked to send at once: with all of it in one call the kernel, expecting more, holds
+    /// back what it could deliver (half the rate, over loopback).
+    private static var regionSize: Int64 { 128 * 1024 }
+    /// After so many bytes the loop's other connections have their turn, however fast the peer takes them.
+    private static var turnSize: Int64 { 32 * HTTPConnection.regionSize }
+
     /// Has the kernel send a file from its cache.
-    private func sendRegion(_ body: HTTPFileBody, keepsAlive: Bool, context: ChannelHandlerContext) {
-        let region = FileRegion(
-            fileHandle: body.file,
-            readerIndex: Int(clamping: body.range.lowerBound),
-            endIndex: Int(clamping: body.range.upperBound)
-        )
+    private func sendRegion(_ body: HTTPFileBody, keepsAlive: Bool) {
         let sequence = self.sequence
-        let written = self.eventLoop.makePromise(of: Void.self)
-        written.futureResult.whenComplete { result in
+        self.sendRegions(of: body, from: body.range.lowerBound) { result in
             Self.close(body.file, self.lane.context.logger)
             guard self.phase == .responding, self.sequence == sequence else { return }
             switch result {
-            case .success:
-                self.exchange?.sentBytes = body.range.upperBound - body.range.lowerBound
-                self.replyIsWritten(keepsAlive: keepsAlive)
-            case .failure(let error):
-                self.streamFailed(error)
+            case .success: self.replyIsWritten(keepsAlive: keepsAlive)
+            case .failure(let error): self.streamFailed(error)
             }
+        }
+    }
+
+    private func sendRegions(
+        of body: HTTPFileBody,
+        from start: Int64,
+        completion: @escaping (Result<Void, any Error>) -> Void
+    ) {
+        guard let context = self.context else { return completion(.failure(ChannelError.ioOnClosedChannel)) }
+        let end = start + min(body.range.upperBound - start, Self.regionSize)
+        let region = FileRegion(
+            fileHandle: body.file,
+            readerIndex: Int(clamping: start),
+            endIndex: Int(clamping: end)
+        )
+        let written = self.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenComplete { result in
+            guard case .success = result else { return completion(result) }
+            let sent = end - body.range.lowerBound
+            self.exchange?.sentBytes = sent
+            guard end < body.range.upperBound else { return completion(result) }
+            guard sent % Self.turnSize == 0 else {
+                return self.sendRegions(of: body, from: end, completion: completion)
+            }
+            self.eventLoop.assumeIsolated().execute { self.sendRegions(of: body, from: end, completion: completion) }
         }
         context.write(self.wrapOutboundOut(.fileRegion(region)), promise: written)
         self.flush()

@@ -61,10 +61,11 @@ extension HTTPConnection {
             self.unsent = nil
             return false
         }
-        if let unsent = self.unsent, unsent.bytes == bytes {
+        let sent = self.exchange?.sentBytes
+        if let unsent = self.unsent, unsent.bytes == bytes, unsent.sent == sent {
             if now - unsent.since > self.configuration.writeTimeout { self.cut() }
         } else {
-            self.unsent = (bytes, now)
+            self.unsent = (bytes, sent, now)
         }
         return true
     }

@@ -62,7 +62,7 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     private var hasEarlyBytes = false
     private var droppedBytes = 0
     var rate = HTTPRateWindow()
-    var unsent: (bytes: Int, since: NIODeadline)?
+    var unsent: (bytes: Int, sent: Int64?, since: NIODeadline)?
 
     var writabilityWaiters: [HTTPWritabilityWaiter] = []
 

@@ -102,6 +102,24 @@ struct SQLiteDatabaseTests {
         }
     }
 
+    @Test("the log is copied into the file while commits go on, and does not grow with them", .timeLimit(.minutes(2)))
+    func checkpoints() async throws {
+        try await self.withDatabase { database, path in
+            try await database.migrate([Self.schema])
+            func size(_ path: String) throws -> Int {
+                try #require(FileManager.default.attributesOfItem(atPath: path)[.size] as? Int)
+            }
+            // The writer itself would copy nothing before the log has 32 MiB.
+            var (written, bytes) = (0, 0)
+            while try size(path) < 1 << 20 {
+                try await database.write(Self.insert("\(written)", bytes: 16 << 10))
+                (written, bytes) = (written + 1, bytes + 16 << 10)
+                try #require(bytes < 31 << 20)
+            }
+            #expect(try size("\(path)-wal") < 16 << 20)
+        }
+    }
+
     @Test("what was acknowledged is there after closing and opening")
     func reopen() async throws {
         try await withTemporaryDirectory { directory in

@@ -92,26 +92,27 @@ struct JSONParserTests {
             (#"{"signed":{"a": 1}}"#, false), (#"{"signed":{"b":1,"a":1}}"#, false),
             (#"{"signed":{"a":"\u0041"}}"#, false),
             (#"{"signed":{"a":"\/"}}"#, false), (#"{"signed":{"a":1.0}}"#, false), (#"{"signed":{"a":-0}}"#, false),
-            (#"{"signed":{"a":1e0}}"#, false), (#"{"signed":[{"b":1,"a":1},{}]}"#, false),
+            (#"{"signed":{"a":1e0}}"#, false), (#"{"signed":{"a":[{"b":1,"a":1},{}]}}"#, false),
             (#"{"signed":{"\u0061":1}}"#, false),
         ]
     )
     func canonicalOnTheWire(_ text: String, _ isCanonical: Bool) throws {
         let bytes = Array(text.utf8)
-        let envelope = try JSONParser.parseEnvelope(bytes)
-        let signed = try #require(envelope.signed)
-        #expect(signed.isCanonical == isCanonical)
-        let value = try #require(envelope.value["signed"])
-        #expect(try JSONParser.parse(bytes[signed.range]) == value)
-        #expect((Array(bytes[signed.range]) == CanonicalJSON.encode(value)) == isCanonical)
+        let envelope = try MetadataEnvelope(bytes, format: .notary)
+        #expect(envelope.isCanonical == isCanonical)
+        let value = envelope.signed.value
+        #expect(try JSONParser.parse(bytes[envelope.signedRange]) == value)
+        #expect(Array(envelope.signed.canonical) == CanonicalJSON.encode(value))
+        #expect((Array(bytes[envelope.signedRange]) == CanonicalJSON.encode(value)) == isCanonical)
     }
 
     @Test("takes `signed` from the outermost object alone")
     func innerSigned() throws {
-        #expect(try JSONParser.parseEnvelope(Array(#"{"a":{"signed":{}}}"#.utf8)).signed == nil)
-        #expect(try JSONParser.parseEnvelope(Array(#"[{"signed":{}}]"#.utf8)).signed == nil)
+        for text in [#"{"a":{"signed":{}}}"#, #"[{"signed":{}}]"#, #"{"signed":[]}"#] {
+            #expect(throws: TUFError(.malformed, "")) { try MetadataEnvelope(Array(text.utf8), format: .notary) }
+        }
         let nested = Array(#"{"signed":{"signed":1}}"#.utf8)
-        #expect(try JSONParser.parseEnvelope(nested).signed?.range == 10..<22)
+        #expect(try MetadataEnvelope(nested, format: .notary).signedRange == 10..<22)
     }
 }
 

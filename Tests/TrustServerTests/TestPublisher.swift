@@ -77,7 +77,7 @@ struct TestPublisher: Sendable {
         signedBy key: TestKey? = nil,
         days: Double = 1095
     ) async throws -> [UInt8] {
-        var files: ByteOrderedMap<TargetFile> = [:]
+        var files: TargetMap = [:]
         for name in names {
             files[name] = TargetFile(length: 3, hashes: Hashes(of: Array(name.utf8)))
         }

@@ -18,27 +18,16 @@ public struct ByteOrderedMap<Value> {
     /// A map of unsorted pairs.
     /// - Returns: nil when a key occurs twice.
     public init?(uniqueKeys pairs: [Element]) {
-        guard let (map, _) = Self.sorting(uniqueKeys: pairs) else { return nil }
-        self = map
+        let sorted = pairs.sorted { Self.precedes($0.key, $1.key) }
+        for index in sorted.indices.dropFirst() where !Self.precedes(sorted[index - 1].key, sorted[index].key) {
+            return nil
+        }
+        self.elements = sorted
     }
 
-    /// A map of pairs, and whether they were in order already; nil when a key occurs twice.
-    static func sorting(uniqueKeys pairs: [Element]) -> (map: Self, wasSorted: Bool)? {
-        var sorted = pairs
-        var isSorted = true
-        for index in sorted.indices.dropFirst() where !Self.precedes(sorted[index - 1].key, sorted[index].key) {
-            isSorted = false
-            break
-        }
-        if !isSorted {
-            sorted.sort { Self.precedes($0.key, $1.key) }
-            for index in sorted.indices.dropFirst() where !Self.precedes(sorted[index - 1].key, sorted[index].key) {
-                return nil
-            }
-        }
-        var map = Self()
-        map.elements = sorted
-        return (map, isSorted)
+    /// A map of pairs whose keys are in order, none of them twice.
+    init(sorted pairs: [Element]) {
+        self.elements = pairs
     }
 
     /// The value under exactly these bytes.

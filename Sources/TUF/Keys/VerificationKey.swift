@@ -5,17 +5,6 @@ import CryptoExtras
 import SwiftASN1
 import X509
 
-/// The bytes that are signed, hashed once however many signatures are checked on them.
-struct SignedMessage {
-    let bytes: ArraySlice<UInt8>
-    let digest: SHA256Digest
-
-    init(_ bytes: ArraySlice<UInt8>) {
-        self.bytes = bytes
-        self.digest = SHA256.hash(data: bytes)
-    }
-}
-
 /// A public key that has been decoded and found strong enough to verify with.
 struct VerificationKey {
     private enum Key {

@@ -13,6 +13,23 @@ public protocol Payload: Sendable, Hashable {
 
     /// The `signed` object.
     func json(format: WireFormat) -> JSONValue
+
+    /// Reads what is signed.
+    /// - Throws: as ``init(_:format:)-(JSONValue,_)``.
+    init(_ signed: SignedObject, format: WireFormat) throws
+
+    /// What is signed, in canonical form.
+    func canonical(format: WireFormat) -> [UInt8]
+}
+
+extension Payload {
+    /// Reads what is signed.
+    public init(_ signed: SignedObject, format: WireFormat) throws {
+        try self.init(signed.value, format: format)
+    }
+
+    /// What is signed, in canonical form.
+    public func canonical(format: WireFormat) -> [UInt8] { CanonicalJSON.encode(self.json(format: format)) }
 }
 
 /// Who may sign for a role, by key id.

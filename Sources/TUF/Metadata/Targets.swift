@@ -7,7 +7,7 @@ public struct Targets: Payload {
     /// When this metadata stops being trusted.
     public var expires: Expiry
     /// The content by target path.
-    public var targets: ByteOrderedMap<TargetFile>
+    public var targets: TargetMap
     /// The roles that this one trusts with some of its paths, first come first asked.
     public var delegations: Delegations
     /// Members that this version does not know.
@@ -17,7 +17,7 @@ public struct Targets: Payload {
     public init(
         version: Int64,
         expires: Expiry,
-        targets: ByteOrderedMap<TargetFile> = [:],
+        targets: TargetMap = [:],
         delegations: Delegations = Delegations()
     ) {
         self.version = version

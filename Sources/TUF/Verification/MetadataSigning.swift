@@ -10,15 +10,14 @@ extension Payload {
     /// - Throws: whatever a key throws; ``TUFError`` with code `thresholdNotMet` when a key made a signature that its own
     ///   public key refuses, so that nothing broken is ever published.
     public func signed(by keys: [any SigningKey], format: WireFormat) async throws -> Verified<Self> {
-        let value = self.json(format: format)
-        let message = CanonicalJSON.encode(value)
+        let message = self.canonical(format: format)
         let signatures = try await Self.signatures(of: keys, on: message)
         return Verified(
-            bytes: Self.file(CanonicalJSON.encodeForWire(value)[...], signatures),
+            bytes: Self.file(CanonicalJSON.encodeForWire(canonical: message)[...], signatures),
             payload: self,
             signers: signatures.map(\.keyID),
             signatures: signatures,
-            digest: SignedMessage(message[...]).digest
+            message: SignedMessage(message[...])
         )
     }
 
@@ -69,7 +68,7 @@ extension Verified {
             payload: self.payload,
             signers: self.signers.filter { id in !more.contains { $0.keyID == id } } + more.map(\.keyID),
             signatures: kept + more,
-            digest: self.digest
+            message: self.message
         )
     }
 }

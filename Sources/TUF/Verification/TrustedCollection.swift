@@ -195,7 +195,7 @@ extension TrustedCollection {
         _ role: RoleName
     ) throws {
         try self.requireNotOlder(new.payload.version, than: known.payload.version, role)
-        guard new.payload.version > known.payload.version || new.digest == known.digest else {
+        guard new.payload.version > known.payload.version || new.message.bytes == known.message.bytes else {
             throw TUFError(
                 .rollback,
                 role: role,

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Crypto
-
 /// Metadata as it came off a wire or a disk: parsed, but not to be believed.
 ///
 /// Only ``verified(as:by:)`` and the workflow make a trusted value of it.
@@ -16,17 +14,14 @@ public struct UnverifiedMetadata: Sendable {
     /// Where the bytes of `signed` lie in the file.
     let signedRange: Range<Int>
     let message: SignedMessage
-    private let signed: JSONValue
+    private let signed: SignedObject
 
     /// Parses the envelope: the signatures, and what they sign.
     /// - Throws: ``TUFError`` with code `malformed` for anything but a JSON object with `signed` and `signatures`, or
     ///   `tooLarge` for more than ``WireFormat/signatureLimit`` signatures.
     public init(_ bytes: [UInt8], format: WireFormat) throws {
-        let envelope = try JSONParser.parseEnvelope(bytes)
-        var reader = try MemberReader(envelope.value, "metadata")
-        guard let signed = reader.take("signed"), signed.object != nil, let location = envelope.signed else {
-            throw reader.wrong("signed", "an object")
-        }
+        let envelope = try MetadataEnvelope(bytes, format: format)
+        var reader = try MemberReader(.object(envelope.members), "metadata")
         let signatures = try reader.elements("signatures")
         guard !signatures.isEmpty else { throw TUFError(.malformed, "metadata has no signatures") }
         guard signatures.count <= WireFormat.signatureLimit else {
@@ -43,11 +38,9 @@ public struct UnverifiedMetadata: Sendable {
         }
         self.bytes = bytes
         self.format = format
-        self.signed = signed
-        self.signedRange = location.range
-        self.message = SignedMessage(
-            location.isCanonical ? bytes[location.range] : CanonicalJSON.encode(signed)[...]
-        )
+        self.signed = envelope.signed
+        self.signedRange = envelope.signedRange
+        self.message = SignedMessage(envelope.signed.canonical)
     }
 
     /// What it claims to be, for a message or a first filter only; nothing here is checked.
@@ -100,15 +93,15 @@ public struct Verified<Content: Payload>: Sendable {
     public let signers: [KeyID]
     /// All signatures on the file.
     public let signatures: [Signature]
-    /// The hash of the bytes that are signed: what tells whether two files say the same, byte for byte.
-    let digest: SHA256Digest
+    /// The bytes that are signed, in canonical form: they tell whether two files say the same.
+    let message: SignedMessage
 
-    init(bytes: [UInt8], payload: Content, signers: [KeyID], signatures: [Signature], digest: SHA256Digest) {
+    init(bytes: [UInt8], payload: Content, signers: [KeyID], signatures: [Signature], message: SignedMessage) {
         self.bytes = bytes
         self.payload = payload
         self.signers = signers
         self.signatures = signatures
-        self.digest = digest
+        self.message = message
     }
 
     init(_ metadata: UnverifiedMetadata, payload: Content, signers: [KeyID]) {
@@ -117,7 +110,7 @@ public struct Verified<Content: Payload>: Sendable {
             payload: payload,
             signers: signers,
             signatures: metadata.signatures,
-            digest: metadata.message.digest
+            message: metadata.message
         )
     }
 

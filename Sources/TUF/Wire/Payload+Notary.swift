@@ -58,7 +58,7 @@ extension Targets {
     public init(_ signed: JSONValue, format: WireFormat) throws {
         var reader = try MemberReader(signed, "targets")
         (self.version, self.expires) = try NotaryWire.header(&reader, type: "Targets")
-        self.targets = try reader.members("targets").mapValues(NotaryWire.target)
+        self.targets = TargetMap(try reader.members("targets").mapValues(NotaryWire.target))
         self.delegations = Delegations()
         if let value = reader.optional("delegations") {
             var delegations = try MemberReader(value, "delegations")
@@ -76,7 +76,7 @@ extension Targets {
     public func json(format: WireFormat) -> JSONValue {
         var members: [(key: String, value: JSONValue)] = [
             ("_type", "Targets"), ("expires", .string(self.expires.text)),
-            ("targets", .object(self.targets.mapValues { NotaryWire.json($0) })), ("version", .integer(self.version)),
+            ("targets", self.targets.json(format: format)), ("version", .integer(self.version)),
         ]
         if self.delegations != Delegations() || self.additionalMembers["delegations"] != .null {
             members.append(("delegations", self.delegationsJSON))

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GRDB
+import Synchronization
+
+/// Copies the write-ahead log into the database file, on a connection of its own: left to the writer, every so many commits
+/// one would wait for all of it, two syncs included.
+///
+/// What a checkpoint has copied whole, the next commit overwrites: the log stays short, and its blocks stay allocated.
+final class SQLiteCheckpointer: Sendable {
+    /// How many commits there are between two checkpoints at least.
+    static let interval = 64
+    /// At how many pages of the log the writer does it after all: they came faster than they could be copied.
+    static let maximumLogPages = 8192
+
+    private let connection: DatabaseQueue
+    private let state = Mutex((commits: 0, isRunning: false))
+    /// Told of a checkpoint that failed.
+    private let failed: @Sendable (GRDB.DatabaseError) -> Void
+
+    init(path: String, failed: @escaping @Sendable (GRDB.DatabaseError) -> Void) throws {
+        var configuration = Configuration()
+        configuration.label = "hallmark.database.checkpoint"
+        self.connection = try DatabaseQueue(path: path, configuration: configuration)
+        self.failed = failed
+    }
+
+    /// To be called after each commit.
+    func noteCommit() {
+        let isDue = self.state.withLock { state in
+            state.commits += 1
+            guard state.commits >= Self.interval, !state.isRunning else { return false }
+            state = (commits: 0, isRunning: true)
+            return true
+        }
+        guard isDue else { return }
+        self.connection.asyncWriteWithoutTransaction { database in
+            do {
+                _ = try database.checkpoint(.passive)
+            } catch let error as GRDB.DatabaseError {
+                // Whatever it was, the log still has everything, and the next one tries again.
+                self.failed(error)
+            } catch {}
+            self.state.withLock { $0.isRunning = false }
+        }
+    }
+
+    /// Waits for a running checkpoint.
+    func close() throws {
+        try self.connection.close()
+    }
+}
