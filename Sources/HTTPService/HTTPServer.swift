@@ -84,8 +84,6 @@ package final class HTTPServer: Service, Sendable {
             .serverChannelOption(.autoRead, value: false)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    // Out of descriptors, accepting would be tried again at once, and again.
-                    try channel.pipeline.syncOperations.addHandler(AcceptBackoffHandler())
                     try channel.pipeline.syncOperations.addHandler(HTTPAcceptGate(context: self.context))
                 }
             }
