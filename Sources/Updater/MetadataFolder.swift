@@ -47,8 +47,10 @@ package struct MetadataFolder: Sendable {
     }
 
     /// Keeps metadata, in the order given.
-    /// - Parameter isNewer: whether the file that is present is good and newer than the one offered, because another process
-    ///   has come further meanwhile. It is kept then.
+    /// - Parameters:
+    ///   - files: the metadata.
+    ///   - isNewer: whether the file that is present is good and newer than the one offered, because another process has come
+    ///     further meanwhile. It is kept then.
     /// - Throws: `FileSystemError`.
     package func write(
         _ files: [File],
@@ -72,7 +74,9 @@ package struct MetadataFolder: Sendable {
     }
 
     /// Forgets metadata of roles.
-    /// - Parameter more: removes what else goes with them, under the same lock.
+    /// - Parameters:
+    ///   - roles: the roles.
+    ///   - more: removes what else goes with them, under the same lock.
     /// - Throws: `FileSystemError`; what `more` throws.
     package func remove(
         _ roles: [RoleName],

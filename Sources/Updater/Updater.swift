@@ -38,6 +38,7 @@ package struct Updater: Sendable {
     ///   - trustedRoot: a root that came with the application, over a channel that is trusted. Everything is derived from it
     ///     each time, so that a directory that is damaged, or another repository's, heals. Without it the directory's own
     ///     root is where trust begins: see ``trust(root:)``.
+    ///   - settings: what is peculiar to the repository.
     ///   - now: the time that everything is compared with.
     package init(
         transport: any RepositoryTransport,
