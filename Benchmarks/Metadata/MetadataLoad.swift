@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Crypto
-import FoundationEssentials
 import TUF
 
 #if canImport(Glibc)
@@ -120,11 +119,15 @@ struct MetadataLoad {
         print("{\"count\": \(count), \"peakKiB\": \(peak), \(lists.sorted().joined(separator: ", "))}")
     }
 
-    /// The most memory that was resident until now.
+    /// The most memory that was resident until now. What getrusage says would count the process that started this one.
     private static var peakKiB: Int {
-        var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        return usage.ru_maxrss
+        let file = open("/proc/self/status", O_RDONLY)
+        defer { close(file) }
+        let status = [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in
+            count = max(0, Glibc.read(file, buffer.baseAddress, buffer.count))
+        }
+        let line = String(decoding: status, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+        return line.flatMap { Int($0.filter(\.isNumber)) } ?? 0
     }
 
     private static func read(_ path: String) throws -> [UInt8] {
