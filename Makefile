@@ -40,6 +40,7 @@ conformance-test: .build/.dependencies
 bench: release test-dependencies
 	scripts/install-test-dependencies wrk
 	$(RELEASE) --product hallmark-load
+	$(RELEASE) --product hallmark-metadata
 	Benchmarks/run $(BENCH)
 
 format:

@@ -138,7 +138,7 @@ let package = Package(
             ]
         ),
 
-        // A tool of the benchmarks, not a product.
+        // Tools of the benchmarks, not products.
         .executableTarget(
             name: "hallmark-load",
             dependencies: [
@@ -147,6 +147,7 @@ let package = Package(
             ],
             path: "Benchmarks/Load"
         ),
+        .executableTarget(name: "hallmark-metadata", dependencies: ["TUF", crypto], path: "Benchmarks/Metadata"),
 
         .testTarget(
             name: "TUFTests",

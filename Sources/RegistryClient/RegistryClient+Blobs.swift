@@ -114,7 +114,8 @@ extension RegistryClient {
                     "\(self.registry) sent \(received) of the \(descriptor.size) bytes of \(descriptor.digest)"
                 )
             } catch let error as RegistryError where error.code == .unreachable {
-                if received > before { attempt = 1 }
+                // A registry that cuts off after each byte must not keep its client for ever either.
+                if received - before >= Int64(self.configuration.minimumBytesPerWindow) { attempt = 1 }
                 guard attempt < self.configuration.maximumAttempts else { throw error }
                 self.logger.debug(
                     "blob was cut off",
@@ -157,15 +158,8 @@ extension RegistryClient {
         default:
             throw try await self.error(response, "fetching the blob \(descriptor.digest)")
         }
-        var iterator = response.body.makeAsyncIterator()
-        while true {
-            let piece: ByteBuffer?
-            do {
-                piece = try await iterator.next()
-            } catch {
-                throw Self.transportError(response.url, error)
-            }
-            guard var buffer = piece else { return }
+        try await response.read { piece in
+            var buffer = piece
             let repeated = Int(min(skipped, Int64(buffer.readableBytes)))
             buffer.moveReaderIndex(forwardBy: repeated)
             skipped -= Int64(repeated)
@@ -175,7 +169,7 @@ extension RegistryClient {
                     "\(self.registry) sent more than the \(descriptor.size) bytes of the blob \(descriptor.digest)"
                 )
             }
-            guard buffer.readableBytes > 0 else { continue }
+            guard buffer.readableBytes > 0 else { return }
             try await sink(buffer)
             received += Int64(buffer.readableBytes)
         }

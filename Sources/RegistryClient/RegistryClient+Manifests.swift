@@ -132,16 +132,14 @@ extension RegistryClient {
     private func manifestBody(_ response: RegistryResponse, _ action: String, _ size: Int64?) async throws -> [UInt8] {
         let limit = size.map { min($0, Int64(Manifest.maximumSize)) } ?? Int64(Manifest.maximumSize)
         var bytes: [UInt8] = []
-        try await Self.transport(response.url) {
-            for try await buffer in response.body {
-                guard Int64(buffer.readableBytes) <= limit - Int64(bytes.count) else {
-                    throw RegistryError(
-                        .digestMismatch,
-                        "\(self.registry): \(action): more than the \(limit) bytes expected"
-                    )
-                }
-                bytes.append(contentsOf: buffer.readableBytesView)
+        try await response.read { buffer in
+            guard Int64(buffer.readableBytes) <= limit - Int64(bytes.count) else {
+                throw RegistryError(
+                    .digestMismatch,
+                    "\(self.registry): \(action): more than the \(limit) bytes expected"
+                )
             }
+            bytes.append(contentsOf: buffer.readableBytesView)
         }
         guard size == nil || size == Int64(bytes.count) else {
             throw RegistryError(.digestMismatch, "\(self.registry): \(action): \(bytes.count) bytes, expected \(limit)")
