@@ -152,7 +152,7 @@ let package = Package(
         .testTarget(
             name: "TUFTests",
             dependencies: ["TUF", crypto, cryptoExtras, x509, asn1],
-            exclude: ["Vectors"]
+            exclude: ["Corpus", "Vectors"]
         ),
         .testTarget(name: "DurableFilesTests", dependencies: ["DurableFiles"]),
         .testTarget(name: "PercentEncodingTests", dependencies: ["PercentEncoding"]),
