@@ -24,7 +24,7 @@ extension Payload {
         )
     }
 
-    fileprivate static func signatures(
+    static func signatures(
         of keys: [any SigningKey],
         on message: [UInt8],
         _ format: WireFormat
@@ -44,7 +44,7 @@ extension Payload {
         return signatures
     }
 
-    fileprivate static func file(
+    static func file(
         _ signed: ArraySlice<UInt8>,
         _ signatures: [Signature],
         _ format: WireFormat
