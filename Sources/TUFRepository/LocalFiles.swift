@@ -25,6 +25,23 @@ package struct LocalFiles: RepositoryFiles {
         try Self.naming { try DurableFile.read(self.path(path), limit: limit) }
     }
 
+    package func stream(_ path: String, _ body: (UnsafeRawBufferPointer) throws -> Void) throws -> Bool {
+        try Self.naming {
+            let path = self.path(path)
+            guard FileManager.default.fileExists(atPath: path) else { return false }
+            let input = try systemCall("open", path) { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
+            defer { close(input) }
+            var buffer = [UInt8](repeating: 0, count: Self.pieceSize)
+            while true {
+                let count = try buffer.withUnsafeMutableBytes { buffer in
+                    try systemCall("read", path) { Foundation.read(input, buffer.baseAddress, buffer.count) }
+                }
+                if count == 0 { return true }
+                try buffer.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+            }
+        }
+    }
+
     package func list(_ directory: String) throws -> [String] {
         let path = self.path(directory)
         do {

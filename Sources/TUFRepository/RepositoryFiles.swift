@@ -7,6 +7,9 @@ package import TUF
 package protocol RepositoryFiles: Sendable {
     /// A regular file of at most so many bytes; nil when there is none.
     func read(_ path: String, limit: Int) throws -> [UInt8]?
+    /// Reads a regular file piece by piece.
+    /// - Returns: false when there is none.
+    func stream(_ path: String, _ body: (UnsafeRawBufferPointer) throws -> Void) throws -> Bool
     /// The names in a directory, in no order; none when there is no such directory.
     func list(_ directory: String) throws -> [String]
     /// Whether there is a file of this name.

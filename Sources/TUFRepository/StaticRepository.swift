@@ -98,9 +98,18 @@ extension StaticRepository {
         }
     }
 
-    private func begin(_ signers: [RoleName: Signers], _ settings: RepositorySettings, _ isConsistent: Bool) throws {
+    /// - Throws: ``RepositoryError`` with code `exists` when there is a repository already.
+    package func requireNone() async throws {
+        try await self.blocking { try self.checkNone() }
+    }
+
+    private func checkNone() throws {
         guard try !self.files.exists(RepositoryLayout.settings), try self.files.list(RepositoryLayout.metadata).isEmpty
         else { throw RepositoryError(.exists, "there is a repository in \(self.directory) already") }
+    }
+
+    private func begin(_ signers: [RoleName: Signers], _ settings: RepositorySettings, _ isConsistent: Bool) throws {
+        try self.checkNone()
         // A first attempt may have been cut short.
         for name in try self.files.list(RepositoryLayout.pending) {
             try self.files.remove("\(RepositoryLayout.pending)/\(name)")
@@ -162,16 +171,28 @@ extension StaticRepository {
         try await self.requireRepository()
         var file = try await self.blocking { try self.files.take(source, into: RepositoryLayout.content) }
         file.custom = custom
-        try await self.stage([.addTarget(path, file, role: role)])
+        let content = "\(RepositoryLayout.content)/\(Hexadecimal.encode(file.hashes.sha256 ?? []))"
+        try await self.stage([.addTarget(path, file, role: role)]) {
+            // A publish may have cleared the copy away meanwhile, as nothing named it yet.
+            if try !self.files.exists(content) { _ = try self.files.take(source, into: RepositoryLayout.content) }
+        }
         return file
     }
 
     /// Stages changes, in order, behind those that are staged. A target that is added so has its file elsewhere.
     /// - Throws: ``RepositoryError`` with code `invalid` for one that cannot be made, `noRepository` or `storage`.
     package func stage(_ changes: [StagedChange]) async throws {
+        try await self.stage(changes) {}
+    }
+
+    private func stage(
+        _ changes: [StagedChange],
+        preparing prepare: @escaping @Sendable () throws -> Void
+    ) async throws {
         try await self.requireRepository()
         try await self.locked {
             try await self.blocking {
+                try prepare()
                 let staged = try self.stagedChanges()
                 // What cannot be done is said now, not when it is published.
                 var working = try self.working()

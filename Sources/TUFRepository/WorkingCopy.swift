@@ -41,11 +41,7 @@ struct WorkingCopy: Sendable {
     /// - Throws: ``RepositoryError`` with code `noRepository`, `malformed` or `storage`; ``TUF/TUFError`` for metadata that is not
     ///   the repository's own.
     init(_ files: any RepositoryFiles, at now: Date) throws {
-        guard let settings = try files.read(RepositoryLayout.settings, limit: 1 << 20) else {
-            throw RepositoryError(.noRepository, "there is no repository here: hallmark init makes one")
-        }
         self.files = files
-        self.settings = try RepositorySettings(settings)
         self.now = now
         var highest: [RoleName: Int64] = [:]
         for name in try files.list(RepositoryLayout.metadata) {
@@ -53,6 +49,12 @@ struct WorkingCopy: Sendable {
             highest[role] = max(version, highest[role] ?? 0)
         }
         self.highestVersions = highest
+        // Who has a copy of the metadata alone can still look at it, and sign what follows it.
+        let settings = try files.read(RepositoryLayout.settings, limit: 1 << 20)
+        guard settings != nil || highest[.root] != nil else {
+            throw RepositoryError(.noRepository, "there is no repository here: hallmark init makes one")
+        }
+        self.settings = try settings.map { try RepositorySettings($0) } ?? RepositorySettings()
         guard let version = highest[.root] else {
             (self.publishedRoot, self.timestamp, self.snapshot) = (nil, nil, nil)
             return
@@ -188,16 +190,16 @@ extension WorkingCopy {
         self.tables = self.tables.filter { $0.key.isPublished }
     }
 
-    /// All roles that list targets, each with its delegator, bins included.
+    /// All roles that list targets in the order in which readers look into them, each with its delegator.
     mutating func allRoles() throws -> [(role: RoleName, delegator: RoleName?)] {
-        var roles: [(role: RoleName, delegator: RoleName?)] = [(.targets, nil)]
-        var seen: Set<RoleName> = [.targets]
-        var next = 0
-        while next < roles.count {
-            let current = roles[next].role
-            next += 1
-            guard let delegations = try self.targets(current)?.delegations else { continue }
-            for name in Self.names(in: delegations) where seen.insert(name).inserted { roles.append((name, current)) }
+        var roles: [(role: RoleName, delegator: RoleName?)] = []
+        var stack: [(role: RoleName, delegator: RoleName?)] = [(.targets, nil)]
+        var seen: Set<RoleName> = []
+        while let current = stack.popLast() {
+            guard seen.insert(current.role).inserted else { continue }
+            roles.append(current)
+            guard let delegations = try self.targets(current.role)?.delegations else { continue }
+            stack += Self.names(in: delegations).reversed().map { ($0, current.role) }
         }
         return roles
     }
