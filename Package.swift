@@ -81,6 +81,7 @@ let package = Package(
                 httpClient,
             ]
         ),
+        .target(name: "TUFRepository", dependencies: ["DurableFiles", "TUF", "KeyStore", crypto]),
         .target(
             name: "RegistryClient",
             dependencies: [
@@ -123,8 +124,9 @@ let package = Package(
             name: "hallmark",
             dependencies: [
                 "DurableFiles",
-                "TUF", "OCI", "Database", "KeyStore", "NotaryAPI", "HTTPService", "TrustClient", "RegistryClient",
-                "TrustSigner", "TrustServer", "Registry", "ContentTrust", logging, nioCore, serviceLifecycle,
+                "TUF", "OCI", "Database", "KeyStore", "NotaryAPI", "HTTPService", "TrustClient", "TUFRepository",
+                "RegistryClient", "TrustSigner", "TrustServer", "Registry", "ContentTrust", logging, nioCore,
+                serviceLifecycle,
                 unixSignals,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
@@ -177,6 +179,10 @@ let package = Package(
                 "HTTPService",
                 "Database", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient,
             ]
+        ),
+        .testTarget(
+            name: "TUFRepositoryTests",
+            dependencies: ["TUFRepository", "DurableFiles", "TUF", "KeyStore", crypto]
         ),
         .testTarget(
             name: "RegistryClientTests",
