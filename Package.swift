@@ -212,6 +212,14 @@ let package = Package(
                 httpClient,
             ]
         ),
+        // Attackers between a real client and a real server.
+        .testTarget(
+            name: "AdversaryTests",
+            dependencies: [
+                "Updater", "TrustClient", "TrustServer", "TUF", "KeyStore", "NotaryAPI", "HTTPAccess", "HTTPService",
+                "Database", crypto, logging, nioCore, nioHTTP1, httpClient,
+            ]
+        ),
         .testTarget(
             name: "ContentTrustTests",
             dependencies: [
