@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import NIOHTTP1
 import TUF
 import Testing
 
@@ -82,7 +83,10 @@ struct ReplayTests {
         }
     }
 
-    @Test("a repository that is kept from going on works as long as its timestamp says, and no longer", arguments: bothFormats)
+    @Test(
+        "a repository that is kept from going on works as long as its timestamp says, and no longer",
+        arguments: bothFormats
+    )
     func freeze(_ format: WireFormat) async throws {
         try await Scenario.with(format) { scenario in
             scenario.attacker.serve([.timestamp: try await scenario.repository.current(.timestamp)])

@@ -269,7 +269,8 @@ extension Repository {
     }
 
     /// The same by who has stolen the keys of snapshot and timestamp.
-    func worldOfThief(with files: [RoleName: [UInt8]] = [:], version: Int64? = nil) async throws -> [RoleName: [UInt8]] {
+    func worldOfThief(with files: [RoleName: [UInt8]] = [:], version: Int64? = nil) async throws -> [RoleName: [UInt8]]
+    {
         try await self.world(
             with: files,
             version: version,
