@@ -63,7 +63,8 @@ struct DelegationTests {
         } _: { scenario in
             var view = try await scenario.reader.update()
             #expect(try await view.find("a-x")?.role == shared)
-            try await scenario.expectRefusal(.signature) { _ = try await $0.find("b-x") }
+            let moving = [RoleName("b"): try await scenario.repository.current(RoleName("b"))]
+            try await scenario.expectRefusal(.signature, moving: moving) { _ = try await $0.find("b-x") }
             try await scenario.expectRefusal(.signature) {
                 _ = try await $0.find("a-x")
                 _ = try await $0.find("b-x")

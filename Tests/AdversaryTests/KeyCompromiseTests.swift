@@ -33,6 +33,9 @@ struct KeyCompromiseTests {
             // what the thief shows it is good for as long as its root is.
             if format == .tuf {
                 #expect(try await Refusal.of { _ = try await scenario.reader.update() } == .signature)
+            } else {
+                scenario.attacker.serve([.timestamp: frozen, .snapshot: old])
+                #expect(try await scenario.reader.update().metadata.root?.payload.version == 1)
             }
             try await scenario.expectRecovery(["app": "app 2"])
             scenario.attacker.serve(world)
@@ -62,6 +65,46 @@ struct KeyCompromiseTests {
             try await scenario.expectRefusal(.signature)
             try await repository.rotate([.snapshot])
             try await scenario.expectRecovery(["app": "app 2"])
+        }
+    }
+
+    @Test("without hashes in the timestamp a thief of the snapshot's key can hide what is new from who has not seen it")
+    func snapshotWithoutHashes() async throws {
+        try await Scenario.with(.tuf, listsHashes: false) { scenario in
+            let repository = scenario.repository
+            let stolen = repository.keys[.snapshot] ?? []
+            let old = try await repository.current(.targets)
+            try await scenario.publishSecond()
+            let current: Snapshot = try await repository.payload(.snapshot)
+            let forged = try await repository.snapshot(listing: [.targets: old], version: current.version, by: stolen)
+            scenario.attacker.serve([.snapshot: forged, .targets: old])
+            let newcomer = try scenario.newcomer()
+            var view = try await newcomer.update()
+            #expect(try await view.find("app")?.file == .content("app 1"))
+
+            // Nobody can be made to take what the targets' key has not signed, nor to go back.
+            let added = try await repository.withAddedTarget("malware")
+            let listing = try await repository.snapshot(
+                listing: [.targets: added],
+                version: current.version,
+                by: stolen
+            )
+            scenario.attacker.serve([.snapshot: listing, .targets: added])
+            var moving = try await scenario.newest(before: .snapshot)
+            moving[.snapshot] = listing
+            try await scenario.expectRefusal(.signature, of: try scenario.readyNewcomer(), moving: moving)
+            scenario.stopAttack()
+            _ = try await scenario.reader.update()
+            try repository.set("app", "app 3")
+            try await repository.publish()
+            let next: Snapshot = try await repository.payload(.snapshot)
+            let back = try await repository.snapshot(listing: [.targets: old], version: next.version, by: stolen)
+            scenario.attacker.serve([.snapshot: back, .targets: old])
+            try await scenario.expectRefusal(.rollback, moving: try await scenario.newest(before: .snapshot))
+
+            try await repository.rotate([.snapshot])
+            try await scenario.expectRecovery(["app": "app 3"])
+            try await scenario.expectRecovery(of: newcomer, ["app": "app 3"])
         }
     }
 

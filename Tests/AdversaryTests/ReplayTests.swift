@@ -84,6 +84,23 @@ struct ReplayTests {
     }
 
     @Test(
+        "a version alone tells metadata of another moment, where no hash is listed",
+        arguments: [RoleName.snapshot, .targets]
+    )
+    func mixAndMatchWithoutHashes(_ role: RoleName) async throws {
+        try await Scenario.with(.tuf, listsHashes: false) { scenario in
+            let old = try await scenario.repository.current(role)
+            try await scenario.publishSecond()
+            let moving = try await scenario.newest(before: role)
+            scenario.attacker.serve([role: old])
+            try await scenario.expectRefusal(.rollback, moving: moving)
+            scenario.attacker.serve([role: try await scenario.repository.current(.timestamp)])
+            try await scenario.expectRefusal(.signature)
+            try await scenario.expectRecovery(["app": "app 2"])
+        }
+    }
+
+    @Test(
         "a repository that is kept from going on works as long as its timestamp says, and no longer",
         arguments: bothFormats
     )
