@@ -6,7 +6,11 @@ import Testing
 /// Answers that want to fill a disk, or to hold a client up.
 @Suite("Endless data")
 struct EndlessDataTests {
-    @Test("metadata without end is cut off at its bound", arguments: bothFormats, [RoleName.timestamp, .snapshot, .targets])
+    @Test(
+        "metadata without end is cut off at its bound",
+        arguments: bothFormats,
+        [RoleName.timestamp, .snapshot, .targets]
+    )
     func metadata(_ format: WireFormat, _ role: RoleName) async throws {
         try await Scenario.with(format) { scenario in
             try await scenario.publishSecond()
@@ -86,7 +90,9 @@ extension Scenario {
     /// No timestamp is to be had. A client of TUF's format refuses; one of Notary's goes on with the first version, says why,
     /// and refuses once its timestamp has expired.
     func expectOutage(_ expected: Refusal, sourceLocation: SourceLocation = #_sourceLocation) async throws {
-        guard self.format == .notary else { return try await self.expectRefusal(expected, sourceLocation: sourceLocation) }
+        guard self.format == .notary else {
+            return try await self.expectRefusal(expected, sourceLocation: sourceLocation)
+        }
         let kept = self.reader.kept()
         var view = try await self.reader.update()
         #expect(view.offline == expected, sourceLocation: sourceLocation)

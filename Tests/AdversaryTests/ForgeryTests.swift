@@ -89,7 +89,10 @@ struct ForgeryTests {
         }
     }
 
-    @Test("a target that nobody has signed is no target: the list it stands in is not the signed one", arguments: bothFormats)
+    @Test(
+        "a target that nobody has signed is no target: the list it stands in is not the signed one",
+        arguments: bothFormats
+    )
     func addedTarget(_ format: WireFormat) async throws {
         try await Scenario.with(format) { scenario in
             let added = try await scenario.repository.withAddedTarget("malware")

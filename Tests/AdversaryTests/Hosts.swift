@@ -18,8 +18,11 @@ final class StaticHost: Host {
     private var timestampVersion: Int64 = 0
     private let days: (timestamp: Double, snapshot: Double) = (14, 1095)
 
-    init(_ server: FileServer, clock: TestClock) {
+    let listsHashes: Bool
+
+    init(_ server: FileServer, listsHashes: Bool, clock: TestClock) {
         self.server = server
+        self.listsHashes = listsHashes
         self.clock = clock
         self.snapshot = Snapshot(version: 0, expires: clock.expiry(days: 1095), meta: [:])
     }
@@ -29,7 +32,7 @@ final class StaticHost: Host {
     func publish(_ files: [RoleName: [UInt8]], online: [RoleName: [any SigningKey]]) async throws {
         for (role, bytes) in files {
             try self.put(bytes, of: role)
-            if role != .root { self.snapshot[role] = try .listing(bytes, .tuf) }
+            if role != .root { self.snapshot[role] = try .listing(bytes, .tuf, withHashes: self.listsHashes) }
         }
         self.snapshot.version += 1
         self.snapshot.expires = self.clock.expiry(days: self.days.snapshot)
@@ -45,7 +48,7 @@ final class StaticHost: Host {
         let timestamp = Timestamp(
             version: self.timestampVersion,
             expires: self.clock.expiry(days: self.days.timestamp),
-            snapshot: try .listing(try await self.current(.snapshot), .tuf)
+            snapshot: try .listing(try await self.current(.snapshot), .tuf, withHashes: self.listsHashes)
         )
         try self.put(
             try await timestamp.signed(by: online[.timestamp] ?? [], format: .tuf).bytes,
@@ -114,6 +117,7 @@ final class TrustServerHost: Host {
     private let transport: NotaryTransport
     private let signer: MemorySigner
     private let gun: GUN
+    let listsHashes = true
 
     init(_ transport: NotaryTransport, _ signer: MemorySigner, gun: GUN) {
         self.transport = transport

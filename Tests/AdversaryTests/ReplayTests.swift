@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import NIOHTTP1
 import TUF
 import Testing
 
@@ -82,7 +83,27 @@ struct ReplayTests {
         }
     }
 
-    @Test("a repository that is kept from going on works as long as its timestamp says, and no longer", arguments: bothFormats)
+    @Test(
+        "a version alone tells metadata of another moment, where no hash is listed",
+        arguments: [RoleName.snapshot, .targets]
+    )
+    func mixAndMatchWithoutHashes(_ role: RoleName) async throws {
+        try await Scenario.with(.tuf, listsHashes: false) { scenario in
+            let old = try await scenario.repository.current(role)
+            try await scenario.publishSecond()
+            let moving = try await scenario.newest(before: role)
+            scenario.attacker.serve([role: old])
+            try await scenario.expectRefusal(.rollback, moving: moving)
+            scenario.attacker.serve([role: try await scenario.repository.current(.timestamp)])
+            try await scenario.expectRefusal(.signature)
+            try await scenario.expectRecovery(["app": "app 2"])
+        }
+    }
+
+    @Test(
+        "a repository that is kept from going on works as long as its timestamp says, and no longer",
+        arguments: bothFormats
+    )
     func freeze(_ format: WireFormat) async throws {
         try await Scenario.with(format) { scenario in
             scenario.attacker.serve([.timestamp: try await scenario.repository.current(.timestamp)])

@@ -17,6 +17,9 @@ final class TestClock: Sendable {
 
 /// The place where an owner's work is published: it signs snapshot and timestamp itself.
 protocol Host: AnyObject {
+    /// Whether snapshot and timestamp say more of metadata than its version.
+    var listsHashes: Bool { get }
+
     /// A new key for snapshot or timestamp, which the host holds. It is used once a root names it.
     func makeKey(for role: RoleName) async throws -> any SigningKey
 
@@ -226,7 +229,9 @@ extension Repository {
     }
 
     /// What a snapshot or timestamp says of metadata.
-    func describe(_ bytes: [UInt8]) throws -> FileMetadata { try .listing(bytes, self.format) }
+    func describe(_ bytes: [UInt8]) throws -> FileMetadata {
+        try .listing(bytes, self.format, withHashes: self.host.listsHashes)
+    }
 
     /// A timestamp of a snapshot, with the version given or one above the current.
     func timestamp(
@@ -269,7 +274,8 @@ extension Repository {
     }
 
     /// The same by who has stolen the keys of snapshot and timestamp.
-    func worldOfThief(with files: [RoleName: [UInt8]] = [:], version: Int64? = nil) async throws -> [RoleName: [UInt8]] {
+    func worldOfThief(with files: [RoleName: [UInt8]] = [:], version: Int64? = nil) async throws -> [RoleName: [UInt8]]
+    {
         try await self.world(
             with: files,
             version: version,
@@ -280,9 +286,13 @@ extension Repository {
 }
 
 extension FileMetadata {
-    /// What is said of metadata: length and hashes, and the version where the format has it.
-    static func listing(_ bytes: [UInt8], _ format: WireFormat) throws -> FileMetadata {
-        var file = FileMetadata(of: bytes)
+    /// What is said of metadata: length and hashes, and the version where the format has it, with or without the others.
+    static func listing(
+        _ bytes: [UInt8],
+        _ format: WireFormat,
+        withHashes listsHashes: Bool
+    ) throws -> FileMetadata {
+        var file = listsHashes ? FileMetadata(of: bytes) : FileMetadata()
         if format == .tuf { file.version = try UnverifiedMetadata(bytes, format: format).claimedVersion }
         return file
     }

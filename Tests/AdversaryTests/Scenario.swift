@@ -90,10 +90,12 @@ final class Scenario {
     var downloads: String { "\(self.directory)/downloads" }
 
     /// Runs a repository with the target `app`, of which the reader has seen the first version.
+    /// - Parameter listsHashes: whether snapshot and timestamp say more of metadata than its version. Notary's always do.
     static func with(
         _ format: WireFormat,
         thresholds: [RoleName: Int64] = [:],
         rootDays: Double = 3650,
+        listsHashes: Bool = true,
         _ setUp: (Repository) async throws -> Void = { _ in },
         _ body: (Scenario) async throws -> Void
     ) async throws {
@@ -114,7 +116,8 @@ final class Scenario {
         switch format {
         case .tuf:
             let files = FileServer()
-            try await LoopbackServer.with(files) { try await run(StaticHost(files, clock: clock), url: $0) }
+            let host = StaticHost(files, listsHashes: listsHashes, clock: clock)
+            try await LoopbackServer.with(files) { try await run(host, url: $0) }
         case .notary:
             let signer = MemorySigner()
             let server = try await TrustServer(
