@@ -38,7 +38,9 @@ enum DecoderProperties {
         guard CanonicalJSON.encode(value)[...] == envelope.signed.canonical else { return "other bytes are signed" }
         guard envelope.signed.value == value else { return "what is signed is read as something else" }
         _ = try? Root(envelope.signed, format: format)
-        _ = try? Snapshot(envelope.signed, format: format)
+        guard (try? Snapshot(envelope.signed, format: format)) == (try? Snapshot(value, format: format)) else {
+            return "a snapshot is read otherwise as a value"
+        }
         _ = try? Timestamp(envelope.signed, format: format)
         if let metadata = try? UnverifiedMetadata(bytes, format: format) { try? metadata.checkClaims() }
         return self.targetsViolation(envelope.signed, value, format)
