@@ -52,7 +52,7 @@ struct RepositoryAudit {
         self.roleCount += 1
         while let version = self.client.root?.payload.version,
             let bytes = try self.files.read(
-                RepositoryLayout.metadata(.root, version: version + 1, isConsistent: true),
+                RepositoryLayout.metadata(.root, version: version + 1),
                 limit: WireFormat.rootLimit
             )
         {
@@ -64,10 +64,9 @@ struct RepositoryAudit {
 
     private func read(_ role: RoleName, version: Int64? = nil) throws -> [UInt8] {
         let version = version ?? self.client.listed(role)?.version ?? 0
-        return try WorkingCopy.required(
-            RepositoryLayout.metadata(role, version: version, isConsistent: self.isConsistent),
-            in: self.files
-        )
+        let isVersioned = role == .root || self.isConsistent
+        let path = isVersioned ? RepositoryLayout.metadata(role, version: version) : RepositoryLayout.copy(role)
+        return try WorkingCopy.required(path, in: self.files)
     }
 
     private mutating func checkContent(_ targets: Targets) throws {

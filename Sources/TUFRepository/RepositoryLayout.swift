@@ -18,11 +18,13 @@ package enum RepositoryLayout {
     /// How long metadata is valid.
     static let settings = "repository.json"
 
-    /// A file of signed metadata.
-    static func metadata(_ role: RoleName, version: Int64, isConsistent: Bool) -> String {
-        let isVersioned = role == .root || (isConsistent && role != .timestamp)
-        return "\(self.metadata)/\(isVersioned ? "\(version)." : "")\(role).json"
+    /// A file of signed metadata. Only the timestamp's is ever replaced.
+    static func metadata(_ role: RoleName, version: Int64) -> String {
+        role == .timestamp ? "\(self.metadata)/timestamp.json" : "\(self.metadata)/\(version).\(role).json"
     }
+
+    /// Where readers look for metadata that is not consistent: under a name that stays. It is a copy of the other.
+    static func copy(_ role: RoleName) -> String { "\(self.metadata)/\(role).json" }
 
     /// A file of metadata that waits for signatures.
     package static func pending(_ role: RoleName, version: Int64) -> String {

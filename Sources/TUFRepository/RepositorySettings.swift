@@ -66,6 +66,6 @@ package struct RepositorySettings: Sendable, Hashable {
         for (role, period) in self.periods {
             periods[role.text] = ["margin": .integer(period.margin), "validity": .integer(period.validity)]
         }
-        return CanonicalJSON.encode(["periods": .object(periods)])
+        return CanonicalJSON.encodeForWire(["periods": .object(periods)])
     }
 }

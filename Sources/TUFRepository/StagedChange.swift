@@ -177,7 +177,7 @@ extension StagedChange {
             set("change", "renew")
             set("role", .string(role.text))
         }
-        return CanonicalJSON.encode(.object(members))
+        return CanonicalJSON.encodeForWire(.object(members))
     }
 
     private static func metadata(_ targets: TargetMap = [:], keys: [PublicKey] = []) -> JSONValue {

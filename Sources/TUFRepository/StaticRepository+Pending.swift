@@ -4,11 +4,21 @@ package import TUF
 
 /// Metadata that waits for signatures: one file for each role in `pending`, which may be copied, signed elsewhere and merged.
 extension StaticRepository {
-    /// The staged changes that the files in `pending` have taken up, by the names of their files.
-    private static let changesFile = "\(RepositoryLayout.pending)/changes"
+    /// Says which files in `pending` belong together, and which staged changes they have taken up. It is written last and removed
+    /// first: without it there is nothing that waits, whatever a crash has left.
+    private static let index = "\(RepositoryLayout.pending)/index.json"
 
+    private func pendingIndex(_ member: String) throws -> [String] {
+        guard let bytes = try self.files.read(Self.index, limit: 64 << 20) else { return [] }
+        guard let names = (try? JSONParser.parse(bytes))?[member]?.array else {
+            throw RepositoryError(.malformed, "\(Self.index) cannot be read: reset, or restore it from a backup")
+        }
+        return names.compactMap(\.string)
+    }
+
+    /// The names of the files that wait for signatures.
     func pendingNames() throws -> [String] {
-        try self.files.list(RepositoryLayout.pending).filter { RepositoryLayout.parse($0) != nil }.sorted()
+        try self.pendingIndex("files").filter { RepositoryLayout.parse($0) != nil }
     }
 
     /// The metadata that waits, by role.
@@ -17,9 +27,10 @@ extension StaticRepository {
         var pending: [RoleName: PendingMetadata] = [:]
         for name in try self.pendingNames() {
             let path = "\(RepositoryLayout.pending)/\(name)"
-            guard let (version, role) = RepositoryLayout.parse(name),
-                let bytes = try self.files.read(path, limit: WireFormat.metadataLimit)
-            else { continue }
+            guard let (version, role) = RepositoryLayout.parse(name) else { continue }
+            guard let bytes = try self.files.read(path, limit: WireFormat.metadataLimit) else {
+                throw RepositoryError(.malformed, "\(path) is gone, with the signatures on it: put it back, or reset")
+            }
             let metadata: PendingMetadata
             do {
                 metadata = try PendingMetadata(bytes, format: .tuf)
@@ -34,22 +45,18 @@ extension StaticRepository {
         return pending
     }
 
-    /// Names of staged changes that are in pending metadata.
-    func pendingChanges() throws -> [String] {
-        guard let bytes = try self.files.read(Self.changesFile, limit: 64 << 20), try !self.pendingNames().isEmpty
-        else {
-            return []
-        }
-        return ((try? JSONParser.parse(bytes))?.array ?? []).compactMap(\.string)
-    }
+    /// Names of staged changes that are in metadata that waits.
+    func pendingChanges() throws -> [String] { try self.pendingIndex("changes") }
 
-    /// Writes what waits. The list of changes comes first: without metadata it says nothing.
-    func writePending(_ ceremonies: [SigningCeremony], changes: [String]) throws {
+    /// Writes what waits.
+    func writePending(_ pending: [(role: RoleName, metadata: PendingMetadata)], changes: [String]) throws {
+        for (role, metadata) in pending { try self.writePending(metadata, role) }
+        func list(_ names: [String]) -> JSONValue { .array(names.map { .string($0) }) }
+        let names = pending.map { "\($0.metadata.version ?? 0).\($0.role).json" }
         try self.files.replace(
-            Self.changesFile,
-            with: CanonicalJSON.encode(.array(changes.map { .string($0) }))
+            Self.index,
+            with: CanonicalJSON.encodeForWire(["changes": list(changes), "files": list(names)])
         )
-        for ceremony in ceremonies { try self.writePending(ceremony.metadata, ceremony.role) }
     }
 
     func writePending(_ metadata: PendingMetadata, _ role: RoleName) throws {
@@ -60,8 +67,10 @@ extension StaticRepository {
     }
 
     func removePending() throws {
-        for name in try self.pendingNames() { try self.files.remove("\(RepositoryLayout.pending)/\(name)") }
-        try self.files.remove(Self.changesFile)
+        try self.files.remove(Self.index)
+        for name in try self.files.list(RepositoryLayout.pending) where RepositoryLayout.parse(name) != nil {
+            try self.files.remove("\(RepositoryLayout.pending)/\(name)")
+        }
     }
 
     /// What is published already, or overtaken: a crash may have left it.

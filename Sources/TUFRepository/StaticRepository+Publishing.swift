@@ -91,7 +91,7 @@ extension StaticRepository {
         guard try await self.complete(&release, &working) else {
             let ceremonies = release.all
             let names = changes.map(\.name)
-            try await self.blocking { try self.writePending(ceremonies, changes: names) }
+            try await self.blocking { try self.writePending(ceremonies.map { ($0.role, $0.metadata) }, changes: names) }
             return PublishOutcome(published: [], pending: ceremonies.filter { !$0.isComplete }, hadGap: false)
         }
         return try await self.write(release, of: working, changes: changes, isPending: isPending)
@@ -150,23 +150,18 @@ extension StaticRepository {
                 hasGap = release.root != nil && !verification.isReadableBeforeRotation()
                 try self.files.removeTemporaryFiles(in: RepositoryLayout.metadata)
                 try self.writeContent(of: changes, isConsistent: working.isConsistent)
-                for ceremony in Self.order(release, hasGap: hasGap) {
-                    try self.files.replace(
-                        RepositoryLayout.metadata(
-                            ceremony.role,
-                            version: ceremony.metadata.version ?? 0,
-                            isConsistent: working.isConsistent
-                        ),
-                        with: ceremony.metadata.bytes
-                    )
-                }
             }
+            let order = Self.order(release, hasGap: hasGap)
+            let isUnseen = { (role: RoleName) in role.listsTargets || role == .snapshot }
+            for ceremony in order where isUnseen(ceremony.role) { try self.write(ceremony) }
+            if !working.isConsistent { try self.writeCopies(of: release, in: working) }
+            for ceremony in order where !isUnseen(ceremony.role) { try self.write(ceremony) }
             // From here on it is published, and what is left over is only cleared away.
             if isPending { try self.removePending() }
             for change in changes { try self.files.remove("\(RepositoryLayout.changes)/\(change.name)") }
             if !changes.isEmpty { try self.removeUnusedContent() }
             return PublishOutcome(
-                published: Self.order(release, hasGap: hasGap).map { ($0.role, $0.metadata.version ?? 0) },
+                published: order.map { ($0.role, $0.metadata.version ?? 0) },
                 pending: [],
                 hadGap: hasGap
             )
@@ -179,6 +174,26 @@ extension StaticRepository {
         let root = [release.root].compactMap { $0 }
         let last = [release.timestamp].compactMap { $0 }
         return release.targets + [release.snapshot].compactMap { $0 } + (hasGap ? root + last : last + root)
+    }
+
+    private func write(_ ceremony: SigningCeremony) throws {
+        try self.files.replace(
+            RepositoryLayout.metadata(ceremony.role, version: ceremony.metadata.version ?? 0),
+            with: ceremony.metadata.bytes
+        )
+    }
+
+    /// Puts in place what readers of a repository that is not consistent find: all of it, as a crash may have left some of what
+    /// was never published.
+    private func writeCopies(of release: Release, in working: WorkingCopy) throws {
+        var working = working
+        for role in try working.allRoles().map(\.role) + [.snapshot] {
+            let published = role == .snapshot ? working.snapshot?.bytes : try working.published(role)?.bytes
+            guard let bytes = release.bytes(of: role) ?? published else { continue }
+            let path = RepositoryLayout.copy(role)
+            guard try self.files.read(path, limit: WireFormat.metadataLimit) != bytes else { continue }
+            try self.files.replace(path, with: bytes)
+        }
     }
 
     private func writeContent(of changes: [Staged], isConsistent: Bool) throws {

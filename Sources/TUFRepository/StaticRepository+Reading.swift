@@ -135,7 +135,7 @@ extension StaticRepository {
         checksContent: Bool = true
     ) async throws -> (roles: Int, files: Int, absent: [String]) {
         try await self.blocking {
-            guard try self.files.exists(RepositoryLayout.metadata(.root, version: 1, isConsistent: true)) else {
+            guard try self.files.exists(RepositoryLayout.metadata(.root, version: 1)) else {
                 throw RepositoryError(.noRepository, "there is nothing published in \(self.directory)")
             }
             var audit = RepositoryAudit(self.files, at: self.now())

@@ -111,9 +111,7 @@ extension StaticRepository {
     private func begin(_ signers: [RoleName: Signers], _ settings: RepositorySettings, _ isConsistent: Bool) throws {
         try self.checkNone()
         // A first attempt may have been cut short.
-        for name in try self.files.list(RepositoryLayout.pending) {
-            try self.files.remove("\(RepositoryLayout.pending)/\(name)")
-        }
+        try self.removePending()
         let now = self.now()
         func expiry(_ role: RoleName) -> Expiry {
             Expiry(now.addingTimeInterval(Double(settings[role].validity)))
@@ -130,13 +128,12 @@ extension StaticRepository {
         )
         root.consistentSnapshot = isConsistent
         let targets = Targets(version: 1, expires: expiry(.targets))
-        try self.files.replace(
-            RepositoryLayout.pending(.root, version: 1),
-            with: try PendingMetadata(root, format: .tuf).bytes
-        )
-        try self.files.replace(
-            RepositoryLayout.pending(.targets, version: 1),
-            with: try PendingMetadata(targets, format: .tuf).bytes
+        try self.writePending(
+            [
+                (.root, try PendingMetadata(root, format: .tuf)),
+                (.targets, try PendingMetadata(targets, format: .tuf)),
+            ],
+            changes: []
         )
         // This makes it a repository, so it comes last.
         try self.files.replace(RepositoryLayout.settings, with: settings.bytes)

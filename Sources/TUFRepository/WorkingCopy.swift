@@ -62,9 +62,8 @@ struct WorkingCopy: Sendable {
         let root = try Self.root(version, in: files)
         self.publishedRoot = root
         self.root = root.payload
-        let isConsistent = root.payload.consistentSnapshot
         let timestampBytes = try files.read(
-            RepositoryLayout.metadata(.timestamp, version: 1, isConsistent: isConsistent),
+            RepositoryLayout.metadata(.timestamp, version: 1),
             limit: WireFormat.timestampLimit
         )
         let timestamp: Verified<Timestamp>? = try timestampBytes.map {
@@ -75,10 +74,8 @@ struct WorkingCopy: Sendable {
             self.snapshot = nil
             return
         }
-        let path = RepositoryLayout.metadata(.snapshot, version: version, isConsistent: isConsistent)
-        let bytes = try Self.required(path, in: files)
-        // Where files are replaced in place, a crash may have left a newer one than is listed.
-        if isConsistent { try listed.verify(bytes, role: .snapshot, format: .tuf) }
+        let bytes = try Self.required(RepositoryLayout.metadata(.snapshot, version: version), in: files)
+        try listed.verify(bytes, role: .snapshot, format: .tuf)
         self.snapshot = try Self.verified(bytes, .snapshot, under: root, in: files)
     }
 
@@ -92,7 +89,7 @@ struct WorkingCopy: Sendable {
     }
 
     static func root(_ version: Int64, in files: any RepositoryFiles) throws -> Verified<Root> {
-        let path = RepositoryLayout.metadata(.root, version: version, isConsistent: true)
+        let path = RepositoryLayout.metadata(.root, version: version)
         let bytes = try self.required(path, in: files)
         return try RootTrust.succession.verifyStored(try UnverifiedMetadata(bytes, format: .tuf))
     }
@@ -129,18 +126,17 @@ extension WorkingCopy {
         if let known = self.published[role] { return known }
         guard let root = self.publishedRoot, let listed = self.snapshot?.payload[role], let version = listed.version
         else { return nil }
-        let isConsistent = root.payload.consistentSnapshot
-        let path = RepositoryLayout.metadata(role, version: version, isConsistent: isConsistent)
+        let path = RepositoryLayout.metadata(role, version: version)
         let targets: Verified<Targets>
         if role == .targets {
             let bytes = try Self.required(path, in: self.files)
-            if isConsistent { try listed.verify(bytes, role: role, format: .tuf) }
+            try listed.verify(bytes, role: role, format: .tuf)
             targets = try Self.verified(bytes, role, under: root, in: self.files)
         } else {
             // Listed for ever, but perhaps no longer delegated.
             guard let keys = try self.delegation(of: role, isPublished: true)?.keys else { return nil }
             let bytes = try Self.required(path, in: self.files)
-            if isConsistent { try listed.verify(bytes, role: role, format: .tuf) }
+            try listed.verify(bytes, role: role, format: .tuf)
             targets = try UnverifiedMetadata(bytes, format: .tuf).verified(by: keys)
         }
         self.published[role] = targets
