@@ -53,9 +53,10 @@ package struct MetadataCache: Sendable {
         try Self.check(files.map(\.role), gun)
         try await TrustDirectory.naming {
             try await self.folder(of: gun).write(
-                files.map { MetadataFolder.File(role: $0.role, bytes: $0.bytes) },
-                unless: isNewer
-            )
+                files.map { MetadataFolder.File(role: $0.role, bytes: $0.bytes) }
+            ) { role, present, offered in
+                present.map { isNewer(role, $0, offered) } ?? false
+            }
         }
     }
 

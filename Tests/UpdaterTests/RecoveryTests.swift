@@ -73,6 +73,26 @@ struct RecoveryTests {
         #expect(recovered.trusted.targets[.targets]?.payload.version == 1)
     }
 
+    @Test("recovers as well when the new root comes with the application")
+    func shippedRecovery() async throws {
+        var repository = try await TestRepository()
+        repository.versions[.timestamp] = 2_147_483_647
+        try await repository.publish()
+        let directory = TestDirectory()
+        _ = try await repository.updater(directory).refresh()
+        let old = repository.keys[.timestamp] ?? []
+        repository.versions = [.snapshot: 5, .timestamp: 5]
+        try await repository.rotate(.timestamp, to: old + [try TestKey()])
+        try await repository.publish()
+        let updater = Updater(
+            transport: repository.transport,
+            directory: directory.path,
+            trustedRoot: repository.transport[.metadata(.root, version: 2)],
+            now: { [clock = repository.clock] in clock.now }
+        )
+        #expect(try await updater.refresh().trusted.timestamp?.payload.version == 6)
+    }
+
     @Test("roots are taken one version at a time, each signed by the one before it")
     func rootChain() async throws {
         var repository = try await TestRepository()

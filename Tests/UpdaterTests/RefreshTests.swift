@@ -229,15 +229,38 @@ struct RefreshTests {
         // The process that is behind writes what it has verified a moment ago.
         let old = try #require(behind.trusted.timestamp)
         let keys = try behind.trusted.keys(of: .timestamp)
-        try await repository.updater(directory).keep(.timestamp, old.bytes, verifiedBy: keys)
+        try await repository.updater(directory).keep(.timestamp, old.bytes, verifiedBy: keys, root: 1)
         #expect(directory.read("timestamp.json") == newest)
         // But what only claims to be newer is replaced.
         try directory.write(
             "timestamp.json",
             Array(String(decoding: newest, as: UTF8.self).replacing("\"version\":2", with: "\"version\":9").utf8)
         )
-        try await repository.updater(directory).keep(.timestamp, old.bytes, verifiedBy: keys)
+        try await repository.updater(directory).keep(.timestamp, old.bytes, verifiedBy: keys, root: 1)
         #expect(directory.read("timestamp.json") == old.bytes)
+    }
+
+    @Test("who has not seen the newest root takes nothing back that another process found under it")
+    func keepsWhatANewerRootVouchesFor() async throws {
+        var repository = try await TestRepository()
+        try await repository.publish()
+        let directory = TestDirectory()
+        let behind = try await repository.updater(directory).refresh()
+        try await repository.rotate(.timestamp, to: [try TestKey()])
+        try await repository.publish()
+        _ = try await repository.updater(directory).refresh()
+        let newest = directory.read("timestamp.json")
+        let old = try #require(behind.trusted.timestamp)
+        let keys = try behind.trusted.keys(of: .timestamp)
+        try await repository.updater(directory).keep(.timestamp, old.bytes, verifiedBy: keys, root: 1)
+        #expect(directory.read("timestamp.json") == newest)
+        // Nor does who has only just seen that root remove what was found under it.
+        let root = try #require(repository.transport[.metadata(.root, version: 2)])
+        try await repository.updater(directory).keep(root: root, version: 2, removing: [.timestamp])
+        #expect(directory.read("timestamp.json") == newest)
+        try FileManager.default.removeItem(atPath: "\(directory.path)/timestamp.json")
+        try await repository.updater(directory).keep(.timestamp, old.bytes, verifiedBy: keys, root: 1)
+        #expect(directory.read("timestamp.json") == nil)
     }
 
     @Test("many at once on one directory leave it good and current")
