@@ -11,8 +11,10 @@ struct CanonicalTranscoder {
     private(set) var output: [UInt8] = []
 
     /// Starts at an offset.
-    init(at position: Int = 0) {
+    /// - Parameter capacity: how many bytes are likely to be written.
+    init(at position: Int = 0, capacity: Int = 0) {
         self.position = position
+        self.output.reserveCapacity(capacity)
     }
 
     /// The canonical form of the one value that takes up all of the bytes, white space around it aside.

@@ -63,7 +63,7 @@ struct MetadataEnvelope {
             reader.move(to: object.range.upperBound)
             return (object.range, true, object)
         }
-        var transcoder = CanonicalTranscoder(at: reader.position)
+        var transcoder = CanonicalTranscoder(at: reader.position, capacity: bytes.count - reader.position)
         try transcoder.value(bytes.span.bytes, depth: 1)
         let range = reader.position..<transcoder.position
         reader.move(to: transcoder.position)

@@ -15,7 +15,7 @@ public protocol Payload: Sendable, Hashable {
     func json(format: WireFormat) -> JSONValue
 
     /// Reads what is signed.
-    /// - Throws: as ``init(_:format:)-(JSONValue,_)``.
+    /// - Throws: ``TUFError`` with code `malformed` or `invalid`.
     init(_ signed: SignedObject, format: WireFormat) throws
 
     /// What is signed, in canonical form.
