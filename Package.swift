@@ -81,6 +81,7 @@ let package = Package(
                 httpClient,
             ]
         ),
+        .target(name: "TUFRepository", dependencies: ["DurableFiles", "TUF", "KeyStore", crypto]),
         .target(
             name: "RegistryClient",
             dependencies: [
@@ -123,8 +124,9 @@ let package = Package(
             name: "hallmark",
             dependencies: [
                 "DurableFiles",
-                "TUF", "OCI", "Database", "KeyStore", "NotaryAPI", "HTTPService", "TrustClient", "RegistryClient",
-                "TrustSigner", "TrustServer", "Registry", "ContentTrust", logging, nioCore, serviceLifecycle,
+                "TUF", "OCI", "Database", "KeyStore", "NotaryAPI", "HTTPService", "TrustClient", "TUFRepository",
+                "RegistryClient", "TrustSigner", "TrustServer", "Registry", "ContentTrust", logging, nioCore,
+                serviceLifecycle,
                 unixSignals,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
@@ -152,7 +154,7 @@ let package = Package(
         .testTarget(
             name: "TUFTests",
             dependencies: ["TUF", crypto, cryptoExtras, x509, asn1],
-            exclude: ["Vectors"]
+            exclude: ["Corpus", "Vectors"]
         ),
         .testTarget(name: "DurableFilesTests", dependencies: ["DurableFiles"]),
         .testTarget(name: "PercentEncodingTests", dependencies: ["PercentEncoding"]),
@@ -177,6 +179,10 @@ let package = Package(
                 "HTTPService",
                 "Database", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient,
             ]
+        ),
+        .testTarget(
+            name: "TUFRepositoryTests",
+            dependencies: ["TUFRepository", "DurableFiles", "TUF", "KeyStore", crypto]
         ),
         .testTarget(
             name: "RegistryClientTests",
@@ -204,6 +210,14 @@ let package = Package(
                 "Registry", "DurableFiles", "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix,
                 nioHTTP1,
                 httpClient,
+            ]
+        ),
+        // Attackers between a real client and a real server.
+        .testTarget(
+            name: "AdversaryTests",
+            dependencies: [
+                "Updater", "TrustClient", "TrustServer", "TUF", "KeyStore", "NotaryAPI", "HTTPAccess", "HTTPService",
+                "Database", crypto, logging, nioCore, nioHTTP1, httpClient,
             ]
         ),
         .testTarget(

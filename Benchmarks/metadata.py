@@ -46,12 +46,17 @@ def bench_tuf(report, loads, settings, directory):
     theirs = python_tuf(directory, settings)
     programs = (ours, theirs)
 
-    def measure(rounds, *arguments, count):
-        """Both in turn; the medians of what they measured themselves, and the most memory after the first round."""
-        results = {program: program.run(arguments[0], *arguments[1:3], rounds, *arguments[3:]) for program in programs}
-        for program, result in results.items():
-            if result["count"] != count:
-                raise SystemExit(f"{program.name} found {result['count']} entries of {count}")
+    def check(program, result, count):
+        if result["count"] != count:
+            raise SystemExit(f"{program.name} found {result['count']} entries of {count}")
+
+    def measure(rounds, verb, root, file, *arguments, count, output=None):
+        """Both in turn; what they measured themselves."""
+        results = {}
+        for program in programs:
+            last = [output(program)] if output else []
+            results[program] = program.run(verb, root, file, rounds, *arguments, *last)
+            check(program, results[program], count)
         return results
 
     def add(what, unit, results, figure, scale=1):
@@ -67,7 +72,7 @@ def bench_tuf(report, loads, settings, directory):
         name = f"{count:,} targets"
         results = measure(rounds, "load", root, targets, "targets", count=count)
         add(f"{name}: load and verify", "ms", results, lambda result: result["load"], 1000)
-        add(f"{name}: peak memory of that", "MiB", results, lambda result: [result["peakKiB"] / 1024])
+        add(f"{name}: load and verify, peak memory", "MiB", results, lambda result: [result["peakKiB"] / 1024])
         # Spread over the whole file.
         paths = [f"packages/{number % 256:02x}/package-{number:07d}.tar.gz" for number in range(0, count, count // 16)]
         results = measure(1, "lookup", root, targets, *paths, count=count)
@@ -79,18 +84,16 @@ def bench_tuf(report, loads, settings, directory):
             1000,
         )
         seed = theirs.run("seed")["seed"]
-        results = measure(rounds, "add", root, targets, "packages/new", seed, repository / "new.json", count=count + 1)
+
+        def output(program):
+            return repository / f"by-{program.name}.json"
+
+        results = measure(rounds, "add", root, targets, "packages/new", seed, count=count + 1, output=output)
         add(f"{name}: add one, sign and write", "ms", results, lambda result: result["add"], 1000)
-        add(f"{name}: peak memory of that", "MiB", results, lambda result: [result["peakKiB"] / 1024])
+        add(f"{name}: add one, peak memory", "MiB", results, lambda result: [result["peakKiB"] / 1024])
         # What one has written, the other verifies.
-        results = {
-            "python-tuf reads ours": (ours, theirs),
-            "Hallmark reads theirs": (theirs, ours),
-        }
-        for what, (writer, reader) in results.items():
-            writer.run("add", root, targets, 1, "packages/new", seed, repository / "new.json")
-            if reader.run("load", root, repository / "new.json", 1, "targets")["count"] != count + 1:
-                raise SystemExit(f"{what}: not all of it")
+        for writer, reader in [(ours, theirs), (theirs, ours)]:
+            check(reader, reader.run("load", root, output(writer), 1, "targets"), count + 1)
         for path in repository.iterdir():
             path.unlink()
 
@@ -100,4 +103,4 @@ def bench_tuf(report, loads, settings, directory):
     files = repository / "root.json", repository / "snapshot.json"
     results = measure(settings.rounds, "load", *files, "snapshot", count=(1 << 14) + 1)
     add("snapshot of 16,384 bins: load and verify", "ms", results, lambda result: result["load"], 1000)
-    add("snapshot of 16,384 bins: peak memory of that", "MiB", results, lambda result: [result["peakKiB"] / 1024])
+    add("snapshot of 16,384 bins: peak memory", "MiB", results, lambda result: [result["peakKiB"] / 1024])

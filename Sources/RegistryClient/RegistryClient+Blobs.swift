@@ -78,14 +78,16 @@ extension RegistryClient {
     /// Removes a blob from a repository.
     /// - Throws: ``RegistryError``, `notFound` when there is none.
     package func deleteBlob(_ repository: RepositoryName, _ digest: Digest) async throws {
-        let request = RegistryRequest(
-            .DELETE,
-            "/v2/\(repository)/blobs/\(digest)",
-            scopes: Self.scopes(repository, "delete,pull,push")
-        )
+        try await self.delete("/v2/\(repository)/blobs/\(digest)", in: repository, "deleting the blob \(digest)")
+    }
+
+    /// Removes what a path names.
+    /// - Parameter action: what is being done, for the error.
+    func delete(_ path: String, in repository: RepositoryName, _ action: String) async throws {
+        let request = RegistryRequest(.DELETE, path, scopes: Self.scopes(repository, "delete,pull,push"))
         let response = try await self.send(request)
-        guard response.status == .accepted || response.status == .ok || response.status == .noContent else {
-            throw try await self.error(response, "deleting the blob \(digest)")
+        guard [.accepted, .ok, .noContent].contains(response.status) else {
+            throw try await self.error(response, action)
         }
     }
 

@@ -101,15 +101,8 @@ extension RegistryClient {
     /// Removes a tag, or a manifest with all its tags.
     /// - Throws: ``RegistryError``, `notFound` when there is none.
     package func deleteManifest(_ repository: RepositoryName, _ reference: Reference) async throws {
-        let request = RegistryRequest(
-            .DELETE,
-            "/v2/\(repository)/manifests/\(reference)",
-            scopes: Self.scopes(repository, "delete,pull,push")
-        )
-        let response = try await self.send(request)
-        guard response.status == .accepted || response.status == .ok || response.status == .noContent else {
-            throw try await self.error(response, "deleting the manifest \(repository) \(reference)")
-        }
+        let path = "/v2/\(repository)/manifests/\(reference)"
+        try await self.delete(path, in: repository, "deleting the manifest \(repository) \(reference)")
     }
 
     static func scopes(_ repository: RepositoryName, _ actions: String) -> [String] {

@@ -176,12 +176,17 @@ struct BlobDownloadTests {
 
     @Test("A registry that is not there is unreachable")
     func unreachable() async throws {
-        let registry = FakeRegistry()
-        try await registry.start()
-        try await withClient(registry) { client in
-            try await registry.stop()
-            #expect(await code { try await client.ping() } == .unreachable)
-        }
+        var configuration = RegistryClientConfiguration()
+        configuration.sleep = { _ in }
+        // A port that no server of another test is given.
+        let client = try RegistryClient(
+            registry: "127.0.0.1:1",
+            configuration: configuration,
+            credentials: FixedCredential(),
+            logger: Logger(label: "test")
+        )
+        #expect(await code { try await client.ping() } == .unreachable)
+        try await client.shutdown()
     }
 
     @Test("What a registry says is shown without control characters")

@@ -26,8 +26,9 @@ struct TargetShape {
         } else {
             guard scanner.skip("512\":\"", bytes), self.skipDigest(&scanner, bytes, count: 64) else { return false }
         }
-        guard scanner.skip("},\"length\":", bytes), !scanner.skip(UInt8(ascii: "-"), bytes), scanner.integer(bytes)
-        else { return false }
+        guard scanner.skip("},\"length\":", bytes), let length = scanner.integer(bytes), length >= 0 else {
+            return false
+        }
         return scanner.skip(UInt8(ascii: "}"), bytes)
     }
 
@@ -55,7 +56,7 @@ struct TargetShape {
 
     /// Whether bytes, 8 or more that are all there, are of a kind. The last 8 may overlap those before.
     @inline(__always)
-    private static func areAll(
+    static func areAll(
         _ bytes: RawSpan,
         _ start: Int,
         _ count: Int,
@@ -88,7 +89,7 @@ struct TargetShape {
     }
 
     @inline(__always)
-    private static func areHexadecimal(_ word: UInt64) -> UInt64 {
+    static func areHexadecimal(_ word: UInt64) -> UInt64 {
         self.isIn(0x30...0x39, word) | self.isIn(0x61...0x66, word)
     }
 

@@ -27,7 +27,7 @@ extension Payload {
         )
     }
 
-    fileprivate static func signatures(
+    static func signatures(
         of keys: [any SigningKey],
         on message: [UInt8],
         _ format: WireFormat
@@ -45,6 +45,14 @@ extension Payload {
             if !signatures.contains(where: { $0.keyID == publicKey.id }) { signatures.append(signature) }
         }
         return signatures
+    }
+
+    static func file(
+        _ signed: ArraySlice<UInt8>,
+        _ signatures: [Signature],
+        _ format: WireFormat
+    ) -> [UInt8] {
+        self.file(signatures, format, signedSize: signed.count) { $0 += signed }
     }
 
     fileprivate static func file(
