@@ -1,7 +1,7 @@
 # `make demo` shows the main job, `make test` proves it; both install what they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: build release demo test test-dependencies unit-test integration-test conformance-test bench format lint docs clean
+.PHONY: build release demo test test-dependencies unit-test integration-test conformance-test bench fuzz format lint docs clean
 
 HALLMARK := $(CURDIR)/.build/debug/hallmark
 # With Swift's libraries linked in: it starts faster, takes less memory, and runs where no Swift is installed.
@@ -42,6 +42,11 @@ bench: release test-dependencies
 	$(RELEASE) --product hallmark-load
 	$(RELEASE) --product hallmark-metadata
 	Benchmarks/run $(BENCH)
+
+# FUZZ=… is how many seconds.
+fuzz: .build/.dependencies
+	swift build --target TUF
+	scripts/fuzz $(FUZZ)
 
 format:
 	swift format --in-place --parallel --recursive Sources Tests Benchmarks Package.swift

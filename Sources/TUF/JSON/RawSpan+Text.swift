@@ -66,6 +66,22 @@ extension RawSpan {
         return offset
     }
 
+    /// Whether these are the same bytes.
+    func isEqual(to other: RawSpan) -> Bool {
+        guard self.byteCount == other.byteCount else { return false }
+        guard !self.isIdentical(to: other) else { return true }
+        var offset = 0
+        while offset &+ 8 <= self.byteCount {
+            guard self.word(offset) == other.word(offset) else { return false }
+            offset &+= 8
+        }
+        while offset < self.byteCount {
+            guard self.byte(offset) == other.byte(offset) else { return false }
+            offset &+= 1
+        }
+        return true
+    }
+
     /// The length of the character of two to four bytes that begins here; nil when it is not valid UTF-8 (Unicode table
     /// 3-7: no overlong form, no surrogate, nothing beyond U+10FFFF).
     func multibyteLength(at offset: Int) -> Int? {

@@ -13,6 +13,12 @@ final class SignedMessage: Sendable {
         self.bytes = bytes
     }
 
+    /// Whether the same bytes are signed.
+    func isSame(as other: SignedMessage) -> Bool {
+        let (own, others) = (self.bytes, other.bytes)
+        return own.span.bytes.isEqual(to: others.span.bytes)
+    }
+
     /// The SHA-256.
     var digest: SHA256Digest {
         self.hash.withLock { hash in

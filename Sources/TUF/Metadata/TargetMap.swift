@@ -153,10 +153,10 @@ extension TargetMap: Hashable {
     public static func == (left: Self, right: Self) -> Bool {
         guard left.count == right.count else { return false }
         if left.edits.isEmpty, right.edits.isEmpty, let first = left.index, let second = right.index,
-            first.format == second.format,
-            first.bytes[first.range(0..<first.count)] == second.bytes[second.range(0..<second.count)]
+            first.format == second.format
         {
-            return true
+            let members = (first.bytes[first.range(0..<first.count)], second.bytes[second.range(0..<second.count)])
+            if members.0.span.bytes.isEqual(to: members.1.span.bytes) { return true }
         }
         return left.elementsEqual(right) { $0.key.utf8.elementsEqual($1.key.utf8) && $0.value == $1.value }
     }

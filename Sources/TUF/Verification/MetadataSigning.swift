@@ -14,16 +14,21 @@ extension Payload {
     public func signed(by keys: [any SigningKey], format: WireFormat) async throws -> Verified<Self> {
         let message = self.canonical(format: format)
         let signatures = try await Self.signatures(of: keys, on: message, format)
-        let file = Self.file(signatures, format, signedSize: message.count) {
-            format.writeWireForm(canonical: message, to: &$0)
+        var place = 0..<0
+        let file = Self.file(signatures, format, signedSize: message.count) { bytes in
+            let start = bytes.count
+            format.writeWireForm(canonical: message, to: &bytes)
+            place = start..<bytes.count
         }
+        // Where nothing had to be escaped, what is signed lies in the file: it is not kept twice.
+        let signed = place.count == message.count ? file[place] : message[...]
         return Verified(
             bytes: file,
             payload: self,
             signers: signatures.map(\.keyID),
             signatures: signatures,
             format: format,
-            message: SignedMessage(message[...])
+            message: SignedMessage(signed)
         )
     }
 

@@ -227,7 +227,7 @@ extension TrustedCollection {
         _ role: RoleName
     ) throws {
         try self.requireNotOlder(new.payload.version, than: known.payload.version, role)
-        guard new.payload.version > known.payload.version || new.message.bytes == known.message.bytes else {
+        guard new.payload.version > known.payload.version || new.message.isSame(as: known.message) else {
             throw TUFError(
                 .rollback,
                 role: role,
