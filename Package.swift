@@ -81,6 +81,7 @@ let package = Package(
                 httpClient,
             ]
         ),
+        .target(name: "TUFRepository", dependencies: ["DurableFiles", "TUF", "KeyStore", crypto]),
         .target(
             name: "RegistryClient",
             dependencies: [
@@ -123,8 +124,9 @@ let package = Package(
             name: "hallmark",
             dependencies: [
                 "DurableFiles",
-                "TUF", "OCI", "Database", "KeyStore", "NotaryAPI", "HTTPService", "TrustClient", "RegistryClient",
-                "TrustSigner", "TrustServer", "Registry", "ContentTrust", logging, nioCore, serviceLifecycle,
+                "TUF", "OCI", "Database", "KeyStore", "NotaryAPI", "HTTPService", "TrustClient", "TUFRepository",
+                "RegistryClient", "TrustSigner", "TrustServer", "Registry", "ContentTrust", logging, nioCore,
+                serviceLifecycle,
                 unixSignals,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
@@ -138,7 +140,7 @@ let package = Package(
             ]
         ),
 
-        // A tool of the benchmarks, not a product.
+        // Tools of the benchmarks, not products.
         .executableTarget(
             name: "hallmark-load",
             dependencies: [
@@ -147,18 +149,19 @@ let package = Package(
             ],
             path: "Benchmarks/Load"
         ),
+        .executableTarget(name: "hallmark-metadata", dependencies: ["TUF", crypto], path: "Benchmarks/Metadata"),
 
         .testTarget(
             name: "TUFTests",
             dependencies: ["TUF", crypto, cryptoExtras, x509, asn1],
-            exclude: ["Vectors"]
+            exclude: ["Corpus", "Vectors"]
         ),
         .testTarget(name: "DurableFilesTests", dependencies: ["DurableFiles"]),
         .testTarget(name: "PercentEncodingTests", dependencies: ["PercentEncoding"]),
         .testTarget(name: "OCITests", dependencies: ["OCI", crypto]),
         .testTarget(name: "DatabaseTests", dependencies: ["Database"]),
         .testTarget(name: "KeyStoreTests", dependencies: ["KeyStore", "TUF", crypto]),
-        .testTarget(name: "HTTPAccessTests", dependencies: ["HTTPAccess"]),
+        .testTarget(name: "HTTPAccessTests", dependencies: ["HTTPAccess", httpClient]),
         .testTarget(
             name: "HTTPServiceTests",
             dependencies: ["HTTPService", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient]
@@ -176,6 +179,10 @@ let package = Package(
                 "HTTPService",
                 "Database", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient,
             ]
+        ),
+        .testTarget(
+            name: "TUFRepositoryTests",
+            dependencies: ["TUFRepository", "DurableFiles", "TUF", "KeyStore", crypto]
         ),
         .testTarget(
             name: "RegistryClientTests",

@@ -26,7 +26,9 @@ package struct BoundedBody: Sendable {
     private let limits: TransferLimits
     private let uptime: @Sendable () -> NIODeadline
 
-    /// - Parameter uptime: the time that slow bodies are measured with.
+    /// - Parameters:
+    ///   - limits: how slowly it may come, and for how long.
+    ///   - uptime: the time that slow bodies are measured with.
     package init(limits: TransferLimits, uptime: @escaping @Sendable () -> NIODeadline) {
         self.limits = limits
         self.uptime = uptime

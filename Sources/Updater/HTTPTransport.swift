@@ -57,6 +57,8 @@ package final class HTTPTransport: RepositoryTransport {
     private let pause: @Sendable (Duration) async throws -> Void
 
     private static let maximumRedirections = 5
+    /// How many bytes a request must bring to count as progress, for which attempts are counted anew.
+    private static let progress: Int64 = 64 << 10
 
     /// Opens a client. ``shutdown()`` must be called when it is no longer needed.
     /// - Parameters:
@@ -131,7 +133,7 @@ package final class HTTPTransport: RepositoryTransport {
             do {
                 return try await self.attempt(file, &received, limit, sink)
             } catch let error as Passing {
-                if received > before { attempt = 1 }
+                if received - before >= Self.progress { attempt = 1 }
                 guard attempt < self.server.attempts else { throw error.failure }
                 // A quarter of a second, then four times as long each time.
                 try await self.pause(.milliseconds(250 << (2 * min(attempt - 1, 4))))

@@ -46,23 +46,46 @@ package struct MetadataFolder: Sendable {
         return try await BlockingWork.run { try DurableFile.read(path, limit: WireFormat.metadataLimit) }
     }
 
+    /// The bytes kept for a role; nil when there are none, or something that cannot be metadata and is to be replaced.
+    /// - Throws: `FileSystemError` for what may be good and cannot be read just now.
+    package func readUsable(_ role: RoleName) async throws -> [UInt8]? {
+        guard let path = self.path(of: role) else { return nil }
+        return try await BlockingWork.run { try Self.readUsable(path) }
+    }
+
+    private static func readUsable(_ path: String) throws -> [UInt8]? {
+        do {
+            return try DurableFile.read(path, limit: WireFormat.metadataLimit)
+        } catch let error as FileSystemError {
+            switch error.reason {
+            case .tooLarge, .notRegular: return nil
+            case .system: throw error
+            }
+        }
+    }
+
     /// Keeps metadata, in the order given.
-    /// - Parameter isNewer: whether the file that is present is good and newer than the one offered, because another process
-    ///   has come further meanwhile. It is kept then.
+    /// - Parameters:
+    ///   - files: the metadata.
+    ///   - forgotten: roles whose metadata is removed before anything is written, if anything is, under the same lock.
+    ///   - isNewer: whether another process has come further meanwhile: the file that is present, if one is, is good and newer
+    ///     than the one offered. Nothing is written then.
     /// - Throws: `FileSystemError`.
     package func write(
         _ files: [File],
-        unless isNewer: @escaping @Sendable (_ role: RoleName, _ present: [UInt8], _ offered: [UInt8]) -> Bool
+        removing forgotten: [RoleName] = [],
+        unless isNewer: @escaping @Sendable (_ role: RoleName, _ present: [UInt8]?, _ offered: [UInt8]) -> Bool
     ) async throws {
         try await BlockingWork.run {
             try DurableFile.makeDirectory(self.directory)
             try DurableFile.withLockedDirectory(self.directory, isRequired: false) {
+                var forgotten = forgotten
                 for file in files {
                     guard let path = self.path(of: file.role) else { continue }
-                    // What is there and cannot be read, such as one that is too large, is replaced.
-                    let present = try? DurableFile.read(path, limit: WireFormat.metadataLimit)
-                    guard present != file.bytes else { continue }
-                    if let present, isNewer(file.role, present, file.bytes) { continue }
+                    let present = try Self.readUsable(path)
+                    guard present != file.bytes, !isNewer(file.role, present, file.bytes) else { continue }
+                    for path in forgotten.compactMap({ self.path(of: $0) }) { try DurableFile.remove(path) }
+                    forgotten = []
                     let directory = DurableFile.directory(of: path)
                     if directory != self.directory { try DurableFile.makeDirectory(directory) }
                     try DurableFile.replace(path, with: file.bytes)
@@ -72,7 +95,9 @@ package struct MetadataFolder: Sendable {
     }
 
     /// Forgets metadata of roles.
-    /// - Parameter more: removes what else goes with them, under the same lock.
+    /// - Parameters:
+    ///   - roles: the roles.
+    ///   - more: removes what else goes with them, under the same lock.
     /// - Throws: `FileSystemError`; what `more` throws.
     package func remove(
         _ roles: [RoleName],
@@ -85,22 +110,5 @@ package struct MetadataFolder: Sendable {
                 try more()
             }
         }
-    }
-}
-
-extension TrustedCollection {
-    /// Whether a file on disk is one that another process has verified since, and newer. Only what these keys have signed
-    /// counts.
-    package static func isNewer(
-        _ present: [UInt8],
-        than offered: [UInt8],
-        by keys: RoleKeys,
-        format: WireFormat
-    ) -> Bool {
-        guard let present = try? UnverifiedMetadata(present, format: format),
-            let offered = try? UnverifiedMetadata(offered, format: format),
-            let version = present.claimedVersion, let offeredVersion = offered.claimedVersion, version > offeredVersion
-        else { return false }
-        return (try? keys.verify(present)) != nil
     }
 }

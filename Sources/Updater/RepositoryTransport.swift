@@ -8,8 +8,10 @@ package protocol RepositoryTransport: Sendable {
     ///
     /// Whatever breaks in between, the pieces follow one another: a transport that begins anew leaves out what came already.
     /// - Parameters:
+    ///   - file: the file.
     ///   - offset: how many bytes the caller has already.
     ///   - limit: the most bytes that the whole file may have; more are never held.
+    ///   - sink: takes each piece.
     /// - Throws: ``TransportError``; what the sink throws.
     func stream(
         _ file: RepositoryFile,

@@ -62,7 +62,23 @@ extension RepositoryUpdate {
             else { break }
         }
         if let root = self.trusted.root {
-            try await self.updater.keep(root: root.bytes, version: root.payload.version)
+            let forgotten = try await self.replacedOnDisk
+            try await self.updater.keep(root: root.bytes, version: root.payload.version, removing: forgotten)
+        }
+    }
+
+    /// The roles that a root on disk gave other keys than the trusted one does, which an application has shipped meanwhile.
+    private var replacedOnDisk: [RoleName] {
+        get async throws {
+            var earlier = TrustedCollection(trust: .succession, format: .tuf, at: self.trusted.now)
+            guard let stored = try await self.updater.read(.root), (try? earlier.rememberRoot(stored)) != nil else {
+                return []
+            }
+            let roles = [RoleName.timestamp, .snapshot]
+            let areSame = try roles.allSatisfy {
+                Set(try earlier.keys(of: $0).keys) == Set(try self.trusted.keys(of: $0).keys)
+            }
+            return areSame ? [] : roles
         }
     }
 
@@ -89,10 +105,8 @@ extension RepositoryUpdate {
     private mutating func takeRoot(_ bytes: [UInt8]) async throws {
         var next = self.trusted
         try next.updateRoot(bytes)
-        // First, so that what was signed with the old keys cannot bind any longer: who stole them could lock us out for ever.
         let forgotten = RoleName.topLevel.filter { $0 != .root && next.isForgotten($0) }
-        if !forgotten.isEmpty { try await self.updater.remove(forgotten) }
-        try await self.updater.keep(root: bytes, version: next.root?.payload.version ?? 0)
+        try await self.updater.keep(root: bytes, version: next.root?.payload.version ?? 0, removing: forgotten)
         self.trusted = next
     }
 }
@@ -106,41 +120,44 @@ extension RepositoryUpdate {
         try self.trusted.updateTimestamp(bytes)
         // Of one version the one that was there first stays.
         guard let kept = self.trusted.timestamp else { return }
-        try await self.updater.keep(.timestamp, kept.bytes, verifiedBy: try self.trusted.keys(of: .timestamp))
+        try await self.keep(.timestamp, kept.bytes, verifiedBy: try self.trusted.keys(of: .timestamp))
     }
 
     private mutating func loadSnapshot() async throws {
         let cached = try await self.updater.read(.snapshot)
-        if let cached {
-            self.trusted.rememberSnapshot(cached)
-            if (try? self.trusted.updateSnapshot(cached)) != nil { return }
+        if let cached { self.trusted.rememberSnapshot(cached) }
+        let source = self
+        let (bytes, isNew) = try await self.trusted.load(.snapshot, cached: cached) {
+            try await source.fetch(.snapshot, $0)
+        } take: { trusted, bytes in
+            try trusted.updateSnapshot(bytes)
         }
-        let bytes = try await self.fetchListed(.snapshot)
-        try self.trusted.updateSnapshot(bytes)
-        try await self.updater.keep(.snapshot, bytes, verifiedBy: try self.trusted.keys(of: .snapshot))
+        guard isNew else { return }
+        try await self.keep(.snapshot, bytes, verifiedBy: try self.trusted.keys(of: .snapshot))
     }
 
     /// Loads a targets role whose delegator is loaded.
     mutating func loadTargets(_ delegation: TrustedDelegation) async throws {
         guard self.trusted.targets(delegation) == nil else { return }
         let role = delegation.role
-        guard self.trusted.listed(role) != nil else {
-            throw TUFError(.notDelegated, role: role, "is not listed in the snapshot")
+        // Its version is for the snapshot to say, and which that may be for the snapshots before.
+        let cached = try await self.updater.read(role)
+        let source = self
+        let (bytes, isNew) = try await self.trusted.load(role, cached: cached) {
+            try await source.fetch(role, $0)
+        } take: { trusted, bytes in
+            try trusted.updateTargets(delegation, bytes)
         }
-        if let cached = try await self.updater.read(role) {
-            self.trusted.rememberTargets(role, cached)
-            if (try? self.trusted.updateTargets(delegation, cached)) != nil { return }
-        }
-        let bytes = try await self.fetchListed(role)
-        try self.trusted.updateTargets(delegation, bytes)
-        try await self.updater.keep(role, bytes, verifiedBy: delegation.keys)
+        if isNew { try await self.keep(role, bytes, verifiedBy: delegation.keys) }
     }
 
-    /// Metadata that trusted metadata lists.
-    private func fetchListed(_ role: RoleName) async throws -> [UInt8] {
-        guard let listed = self.trusted.listed(role) else {
-            throw TUFError(.notDelegated, role: role, "is not listed in the snapshot")
-        }
+    private func keep(_ role: RoleName, _ bytes: [UInt8], verifiedBy keys: RoleKeys) async throws {
+        let version = self.trusted.root?.payload.version ?? 0
+        try await self.updater.keep(role, bytes, verifiedBy: keys, root: version)
+    }
+
+    /// Metadata as trusted metadata lists it.
+    private func fetch(_ role: RoleName, _ listed: FileMetadata) async throws -> [UInt8] {
         let isConsistent = self.trusted.root?.payload.consistentSnapshot ?? false
         return try await self.fetch(
             role,

@@ -38,6 +38,7 @@ package struct Updater: Sendable {
     ///   - trustedRoot: a root that came with the application, over a channel that is trusted. Everything is derived from it
     ///     each time, so that a directory that is damaged, or another repository's, heals. Without it the directory's own
     ///     root is where trust begins: see ``trust(root:)``.
+    ///   - settings: what is peculiar to the repository.
     ///   - now: the time that everything is compared with.
     package init(
         transport: any RepositoryTransport,
@@ -148,39 +149,52 @@ extension Updater {
     }
 
     /// Keeps a root that was verified: in the chain, then as the newest unless another process has a newer one.
-    func keep(root: [UInt8], version: Int64) async throws {
+    /// - Parameter forgotten: roles whose metadata must not bind under this root. It is removed first: whoever stole the keys
+    ///   that signed it could lock us out for ever.
+    func keep(root: [UInt8], version: Int64, removing forgotten: [RoleName]) async throws {
         let history = self.rootFolder
         try await self.storing {
             try await BlockingWork.run {
+                let path = "\(history)/\(version).root.json"
+                guard (try? DurableFile.read(path, limit: WireFormat.rootLimit)) != root else { return }
                 try DurableFile.makeDirectory(history)
-                try DurableFile.replace("\(history)/\(version).root.json", with: root)
+                try DurableFile.replace(path, with: root)
             }
-            try await self.folder.write([.init(role: .root, bytes: root)]) { _, present, _ in
-                // One that is in no chain is none of ours, whatever it says.
-                guard let claimed = try? UnverifiedMetadata(present, format: .tuf).claimedVersion, claimed > version,
-                    let known = try? DurableFile.read("\(history)/\(claimed).root.json", limit: WireFormat.rootLimit)
-                else { return false }
-                return known == present
+            let file = MetadataFolder.File(role: .root, bytes: root)
+            try await self.folder.write([file], removing: forgotten) { _, present, _ in
+                present.map { Self.isSuccessor($0, of: version, in: history) } ?? false
             }
         }
     }
 
-    /// Metadata of a role as it was kept; nil when there is none. What cannot be read is none: it is replaced.
-    func read(_ role: RoleName) async throws -> [UInt8]? {
-        try? await self.folder.read(role)
+    /// Whether a root is of the chain that was verified, and later than a version. One that is in no chain is none of ours,
+    /// whatever it says.
+    private static func isSuccessor(_ root: [UInt8], of version: Int64, in history: String) -> Bool {
+        guard let claimed = try? UnverifiedMetadata(root, format: .tuf).claimedVersion, claimed > version,
+            let known = try? DurableFile.read("\(history)/\(claimed).root.json", limit: WireFormat.rootLimit)
+        else { return false }
+        return known == root
     }
 
-    /// Keeps metadata that was verified with these keys.
-    func keep(_ role: RoleName, _ bytes: [UInt8], verifiedBy keys: RoleKeys) async throws {
+    /// Metadata of a role as it was kept; nil when there is none, or what cannot be metadata.
+    func read(_ role: RoleName) async throws -> [UInt8]? {
+        try await self.storing { try await self.folder.readUsable(role) }
+    }
+
+    /// Keeps metadata that was verified with these keys, under a root of this version.
+    func keep(_ role: RoleName, _ bytes: [UInt8], verifiedBy keys: RoleKeys, root version: Int64) async throws {
+        let (history, rootPath) = (self.rootFolder, self.folder.path(of: .root))
         try await self.storing {
             try await self.folder.write([.init(role: role, bytes: bytes)]) { _, present, offered in
-                TrustedCollection.isNewer(present, than: offered, by: keys, format: .tuf)
+                // Under a later root, this may be what its keys have replaced.
+                if let root = rootPath.flatMap({ try? DurableFile.read($0, limit: WireFormat.rootLimit) }),
+                    Self.isSuccessor(root, of: version, in: history)
+                {
+                    return true
+                }
+                return present.map { TrustedCollection.isNewer($0, than: offered, by: keys, format: .tuf) } ?? false
             }
         }
-    }
-
-    func remove(_ roles: [RoleName]) async throws {
-        try await self.storing { try await self.folder.remove(roles) }
     }
 
     /// Remembers when all was found to be current.

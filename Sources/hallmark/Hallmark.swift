@@ -18,7 +18,11 @@ struct Hallmark: AsyncParsableCommand {
             20 cannot reach the server; 21 not authorised; 130 interrupted.
             """,
         version: HallmarkVersion.current,
-        subcommands: [Serve.self, Push.self, Pull.self, Inspect.self, List.self, Key.self]
+        subcommands: [
+            Serve.self, Push.self, Pull.self, Inspect.self, Init.self, Add.self, AddHash.self, Remove.self,
+            Publish.self,
+            Refresh.self, List.self, Verify.self, Status.self, Reset.self, Sign.self, DelegationCommand.self, Key.self,
+        ]
     )
 
     static func main() async {

@@ -4,47 +4,75 @@ import ArgumentParser
 import ContentTrust
 import NotaryAPI
 import TUF
+import TUFRepository
 import TrustClient
 
 /// `hallmark list`
 struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List the targets of a trusted collection of any files."
+        abstract: "List the targets of a trusted collection of any files, or of a repository in a directory."
     )
 
     @Argument(
-        help: ArgumentHelp("The collection's globally unique name.", valueName: "gun"),
-        transform: GUN.init(argument:)
+        help: ArgumentHelp(
+            "The collection's globally unique name, or a repository's directory (/…, ./…, ../…, file:…).",
+            valueName: "collection"
+        ),
+        transform: CollectionArgument.init(argument:)
     )
-    var gun: GUN
+    var collection: CollectionArgument
 
     @Option(
         name: [.customShort("r"), .long],
         parsing: .singleValue,
-        help: ArgumentHelp("Only what this role and those below it list; may be repeated.", valueName: "role"),
-        transform: RoleName.init(argument:)
+        help: ArgumentHelp(
+            "Only what this role and (of a collection) those below it list; may be repeated.",
+            valueName: "role"
+        )
     )
-    var roles: [RoleName] = []
+    var roles: [String] = []
 
     @OptionGroup var trust: TrustOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let gun = self.gun
+        switch self.collection {
+        case .gun(let gun): try await self.list(gun)
+        case .directory(let directory): try await self.list(directory: directory)
+        case .url(let url): throw CollectionArgument.unsupported(url, verb: "list")
+        }
+    }
+
+    private func list(directory: String) async throws {
+        let repository = try self.trust.reader(of: directory)
+        let targets = try await repository.list(roles: self.roles.map { RoleName($0) })
+        if self.output.output == .json {
+            JSONOutput.write(Report(directory, targets))
+            return
+        }
+        self.write(targets.map { ($0.path, $0.file, $0.role) })
+    }
+
+    private func list(_ gun: GUN) async throws {
+        let roles = try self.roles.map { try RoleName(argument: $0) }
         let listing = try await TrustedFiles(settings: try self.trust.settings).list(
             gun,
-            roles: self.roles.isEmpty ? [.targets] : self.roles
+            roles: roles.isEmpty ? [.targets] : roles
         )
         if self.output.output == .json {
             JSONOutput.write(Report(gun, listing))
             return
         }
         Notice.show(gun: gun.text, firstUse: listing.firstUse, warnings: listing.warnings)
-        guard !listing.targets.isEmpty else {
+        self.write(listing.targets.map { ($0.name, $0.file, $0.role) })
+    }
+
+    private func write(_ targets: [(name: String, file: TargetFile, role: RoleName)]) {
+        guard !targets.isEmpty else {
             print("\nNo targets present in this repository.\n")
             return
         }
-        let rows = listing.targets.map { target in
+        let rows = targets.map { target in
             let digest = target.file.hashes.sha256.map { Hexadecimal.encode($0) } ?? "-"
             return [target.name, digest, String(target.file.length), target.role.text]
         }
@@ -57,25 +85,32 @@ struct List: AsyncParsableCommand {
             let hashes: [String: String]
             let length: Int64
             let role: String
+
+            init(_ name: String, _ file: TargetFile, _ role: RoleName) {
+                self.name = name
+                self.hashes = Dictionary(
+                    file.hashes.digests.map { ($0.key, Hexadecimal.encode($0.value)) },
+                    uniquingKeysWith: { first, _ in first }
+                )
+                self.length = file.length
+                self.role = role.text
+            }
         }
 
         let name: String
         let targets: [Target]
-        let trust: TrustReport
+        /// Nil for a repository of one's own.
+        let trust: TrustReport?
+
+        init(_ directory: String, _ targets: [ListedTarget]) {
+            self.name = directory
+            self.targets = targets.map { Target($0.path, $0.file, $0.role) }
+            self.trust = nil
+        }
 
         init(_ gun: GUN, _ listing: TrustedFiles.Listing) {
             self.name = gun.text
-            self.targets = listing.targets.map { target in
-                Target(
-                    name: target.name,
-                    hashes: Dictionary(
-                        target.file.hashes.digests.map { ($0.key, Hexadecimal.encode($0.value)) },
-                        uniquingKeysWith: { first, _ in first }
-                    ),
-                    length: target.file.length,
-                    role: target.role.text
-                )
-            }
+            self.targets = listing.targets.map { Target($0.name, $0.file, $0.role) }
             self.trust = TrustReport(
                 firstUse: listing.firstUse,
                 freshness: listing.freshness,

@@ -8,6 +8,7 @@ import KeyStore
 import OCI
 import RegistryClient
 import TUF
+import TUFRepository
 import TrustClient
 
 /// How the command ends: an interface that scripts rely on.
@@ -68,9 +69,19 @@ enum ExitStatus: Int32, Sendable {
             case let error as TrustClientError: ExitStatus(rawValue: error.code.exitCode) ?? .failure
             case let error as TUFError: ExitStatus(rawValue: TrustClientError(error).code.exitCode) ?? .failure
             case let error as RegistryError: Self(error.code)
+            case let error as RepositoryError: Self(error.code)
             case let error as ContentTrustError: error.code == .reference ? .usage : .failure
             case let error as OCIError: error.code == .digestMismatch ? .contentMismatch : .failure
             default: .failure
+            }
+    }
+
+    private init(_ code: RepositoryError.Code) {
+        self =
+            switch code {
+            case .noRepository: .noTrustData
+            case .incomplete, .foreignKey, .wrongSignature, .alreadySigned, .otherContent: .signature
+            case .exists, .invalid, .malformed, .notFound, .storage: .failure
             }
     }
 
@@ -78,7 +89,7 @@ enum ExitStatus: Int32, Sendable {
         self =
             switch code {
             case .digestMismatch: .contentMismatch
-            case .unreachable: .unreachable
+            case .unreachable, .tooSlow: .unreachable
             case .unauthorized, .denied: .unauthorised
             case .notFound, .rejected, .invalidResponse, .credentials: .failure
             }

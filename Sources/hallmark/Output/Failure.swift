@@ -3,6 +3,7 @@
 import ArgumentParser
 import ContentTrust
 import Foundation
+import TUFRepository
 
 /// The end of a command that did not do what it was asked.
 struct Failure {
@@ -23,21 +24,24 @@ struct Failure {
         if parserCode == .validationFailure {
             Self.toStandardError(
                 isJSON
-                    ? Self.json(.usage, Hallmark.message(for: self.error)) : Hallmark.fullMessage(for: self.error)
+                    ? Self.json(.usage, Hallmark.message(for: self.error), advice: ExitStatus.usage.advice)
+                    : Hallmark.fullMessage(for: self.error)
             )
             exit(ExitStatus.usage.rawValue)
         }
         let status = ExitStatus(self.error)
         let message = TerminalText.line("\(self.error)")
+        // What a repository of one's own refuses says all itself.
+        let advice = self.error is RepositoryError ? nil : status.advice
         if isJSON {
-            Self.toStandardError(Self.json(status, message))
+            Self.toStandardError(Self.json(status, message, advice: advice))
         } else {
-            Self.toStandardError((["hallmark: " + message] + [status.advice].compactMap { $0 }).joined(separator: "\n"))
+            Self.toStandardError((["hallmark: " + message] + [advice].compactMap { $0 }).joined(separator: "\n"))
         }
         exit(status.rawValue)
     }
 
-    private static func json(_ status: ExitStatus, _ message: String) -> String {
+    private static func json(_ status: ExitStatus, _ message: String, advice: String? = nil) -> String {
         struct Report: Encodable {
             struct Reason: Encodable {
                 let code: String
@@ -51,7 +55,7 @@ struct Failure {
             code: status.name,
             exitCode: status.rawValue,
             message: message,
-            advice: status.advice
+            advice: advice
         )
         return JSONOutput.text(Report(error: reason))
     }

@@ -24,4 +24,16 @@ enum Interruption {
             return result
         }
     }
+
+    /// Runs what goes on until it is told to end.
+    /// - Returns: true when SIGINT or SIGTERM ended it.
+    /// - Throws: what the body throws.
+    static func isEnding(_ body: @escaping @Sendable () async throws -> Void) async throws -> Bool {
+        do {
+            try await self.guarding(body)
+            return false
+        } catch let error as CommandError where error.code == .interrupted {
+            return true
+        }
+    }
 }

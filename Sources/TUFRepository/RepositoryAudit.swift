@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import TUF
+
+/// Reads a whole repository as a client does that knows its first root alone.
+struct RepositoryAudit {
+    private let files: any RepositoryFiles
+    private var client: TrustedCollection
+    private(set) var roleCount = 0
+    private(set) var fileCount = 0
+    private(set) var absent: [String] = []
+
+    init(_ files: any RepositoryFiles, at now: Date) {
+        self.files = files
+        self.client = TrustedCollection(trust: .succession, format: .tuf, at: now)
+    }
+
+    private var isConsistent: Bool { self.client.root?.payload.consistentSnapshot ?? true }
+
+    mutating func run(checksContent: Bool) throws {
+        try self.readRoots()
+        try self.client.updateTimestamp(try self.read(.timestamp, version: 1))
+        try self.client.updateSnapshot(try self.read(.snapshot))
+        try self.client.updateTargets(.targets, try self.read(.targets))
+        self.roleCount += 2
+        var queue: [(role: RoleName, by: TrustedDelegation?)] = [(.targets, nil)]
+        var next = 0
+        var seen: Set<TrustedDelegation> = []
+        while next < queue.count {
+            let (_, delegation) = queue[next]
+            next += 1
+            self.roleCount += 1
+            guard
+                let targets = delegation.map({ self.client.targets($0) }) ?? self.client.targets[.targets]
+            else { continue }
+            if checksContent { try self.checkContent(targets.payload) }
+            for name in WorkingCopy.names(in: targets.payload.delegations) {
+                let child = try self.client.delegation(to: name, by: delegation)
+                guard seen.insert(child).inserted else { continue }
+                guard self.client.listed(name) != nil else {
+                    throw TUFError(.notDelegated, role: name, "is delegated to, but not listed in the snapshot")
+                }
+                try self.client.updateTargets(child, try self.read(name))
+                queue.append((name, child))
+            }
+        }
+    }
+
+    private mutating func readRoots() throws {
+        try self.client.rememberRoot(try self.read(.root, version: 1))
+        self.roleCount += 1
+        while let version = self.client.root?.payload.version,
+            let bytes = try self.files.read(
+                RepositoryLayout.metadata(.root, version: version + 1),
+                limit: WireFormat.rootLimit
+            )
+        {
+            try self.client.updateRoot(bytes)
+            self.roleCount += 1
+        }
+        try self.client.requireCurrentRoot()
+    }
+
+    private func read(_ role: RoleName, version: Int64? = nil) throws -> [UInt8] {
+        let version = version ?? self.client.listed(role)?.version ?? 0
+        let isVersioned = role == .root || self.isConsistent
+        let path = isVersioned ? RepositoryLayout.metadata(role, version: version) : RepositoryLayout.copy(role)
+        return try WorkingCopy.required(path, in: self.files)
+    }
+
+    private mutating func checkContent(_ targets: Targets) throws {
+        for (path, file) in targets.targets {
+            try RepositoryLayout.check(targetPath: path)
+            for name in RepositoryLayout.names(of: path, file, isConsistent: self.isConsistent) {
+                var verifier = try ContentVerifier(file, format: .tuf)
+                let isThere = try self.files.stream(name) { try verifier.update($0) }
+                guard isThere else {
+                    if self.absent.last != path { self.absent.append(path) }
+                    continue
+                }
+                do {
+                    try verifier.finish()
+                } catch let error as TUFError {
+                    throw TUFError(error.code, "\(name): \(error.message)")
+                }
+                self.fileCount += 1
+            }
+        }
+    }
+}

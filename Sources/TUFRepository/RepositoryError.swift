@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import TUF
+
+/// Why a repository, or metadata that waits for signatures, could not be changed. What metadata itself is refused for is a
+/// ``TUF/TUFError``. Two errors are equal when their codes are.
+package struct RepositoryError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The kind of failure.
+    package enum Code: String, Sendable, Hashable {
+        /// There is no repository in the directory.
+        case noRepository
+        /// There is one already.
+        case exists
+        /// What was asked for contradicts itself or the repository.
+        case invalid
+        /// Something staged or configured cannot be read.
+        case malformed
+        /// There is no such target, role or key.
+        case notFound
+        /// Metadata waits for signatures.
+        case incomplete
+        /// A key that is none of the role's.
+        case foreignKey
+        /// A signature that the key it names did not make on this content.
+        case wrongSignature
+        /// The key has signed already.
+        case alreadySigned
+        /// Two copies do not say the same.
+        case otherContent
+        /// The file system refused.
+        case storage
+    }
+
+    /// The kind of failure.
+    package let code: Code
+    /// What was found, what was expected, what to do next.
+    package let message: String
+
+    /// Makes an error.
+    package init(_ code: Code, _ message: String) {
+        self.code = code
+        // Control characters that somebody else wrote stay out of terminals, as in errors of metadata.
+        self.message = TUFError(.invalid, message).message
+    }
+
+    /// The message.
+    package var description: String { self.message }
+
+    /// Equality of codes.
+    package static func == (left: RepositoryError, right: RepositoryError) -> Bool { left.code == right.code }
+
+    /// Hashes the code.
+    package func hash(into hasher: inout Hasher) { hasher.combine(self.code) }
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import TUF
+
+/// Metadata that waits for signatures: one file for each role in `pending`, which may be copied, signed elsewhere and merged.
+extension StaticRepository {
+    /// Says which files in `pending` belong together, and which staged changes they have taken up. It is written last and removed
+    /// first: without it there is nothing that waits, whatever a crash has left.
+    private static let index = "\(RepositoryLayout.pending)/index.json"
+
+    private func pendingIndex(_ member: String) throws -> [String] {
+        guard let bytes = try self.files.read(Self.index, limit: 64 << 20) else { return [] }
+        guard let names = (try? JSONParser.parse(bytes))?[member]?.array else {
+            throw RepositoryError(.malformed, "\(Self.index) cannot be read: reset, or restore it from a backup")
+        }
+        return names.compactMap(\.string)
+    }
+
+    /// The names of the files that wait for signatures.
+    func pendingNames() throws -> [String] {
+        try self.pendingIndex("files").filter { RepositoryLayout.parse($0) != nil }
+    }
+
+    /// The metadata that waits, by role.
+    /// - Throws: ``RepositoryError`` with code `malformed` or `storage`.
+    func pendingMetadata() throws -> [RoleName: PendingMetadata] {
+        var pending: [RoleName: PendingMetadata] = [:]
+        for name in try self.pendingNames() {
+            let path = "\(RepositoryLayout.pending)/\(name)"
+            guard let (version, role) = RepositoryLayout.parse(name) else { continue }
+            guard let bytes = try self.files.read(path, limit: WireFormat.metadataLimit) else {
+                throw RepositoryError(.malformed, "\(path) is gone, with the signatures on it: put it back, or reset")
+            }
+            let metadata: PendingMetadata
+            do {
+                metadata = try PendingMetadata(bytes, format: .tuf)
+            } catch let error as TUFError {
+                throw RepositoryError(.malformed, "\(path): \(error)")
+            }
+            guard metadata.version == version, metadata.type == (role.listsTargets ? "targets" : role.text),
+                pending[role] == nil
+            else { throw RepositoryError(.malformed, "\(path) is not what its name says: remove it, or reset") }
+            pending[role] = metadata
+        }
+        return pending
+    }
+
+    /// Names of staged changes that are in metadata that waits.
+    func pendingChanges() throws -> [String] { try self.pendingIndex("changes") }
+
+    /// Writes what waits.
+    func writePending(_ pending: [(role: RoleName, metadata: PendingMetadata)], changes: [String]) throws {
+        for (role, metadata) in pending { try self.writePending(metadata, role) }
+        func list(_ names: [String]) -> JSONValue { .array(names.map { .string($0) }) }
+        let names = pending.map { "\($0.metadata.version ?? 0).\($0.role).json" }
+        try self.files.replace(
+            Self.index,
+            with: CanonicalJSON.encodeForWire(["changes": list(changes), "files": list(names)])
+        )
+    }
+
+    func writePending(_ metadata: PendingMetadata, _ role: RoleName) throws {
+        let path = RepositoryLayout.pending(role, version: metadata.version ?? 0)
+        let bytes = metadata.bytes
+        guard try self.files.read(path, limit: WireFormat.metadataLimit) != bytes else { return }
+        try self.files.replace(path, with: bytes)
+    }
+
+    func removePending() throws {
+        try self.files.remove(Self.index)
+        for name in try self.files.list(RepositoryLayout.pending) where RepositoryLayout.parse(name) != nil {
+            try self.files.remove("\(RepositoryLayout.pending)/\(name)")
+        }
+    }
+
+    /// What is published already, or overtaken: a crash may have left it.
+    func isObsolete(_ metadata: PendingMetadata, _ role: RoleName, in working: WorkingCopy) -> Bool {
+        let published: Int64? =
+            switch role {
+            case .root: working.publishedRoot?.payload.version
+            case .snapshot: working.snapshot?.payload.version
+            case .timestamp: working.timestamp?.payload.version
+            default: working.snapshot?.payload[role]?.version
+            }
+        return published.map { $0 >= metadata.version ?? 0 } ?? false
+    }
+
+    /// Takes up what waits: the roles and the root are from now on as it says.
+    func takeUp(_ pending: [RoleName: PendingMetadata], in working: inout WorkingCopy) throws -> Release {
+        if let root = pending[.root] { working.root = try root.payload() }
+        for (role, metadata) in pending where role.listsTargets { working.edited[role] = try metadata.payload() }
+        var release = Release()
+        for (role, metadata) in pending.sorted(by: { $0.key < $1.key }) {
+            let ceremony = try working.ceremony(metadata, role)
+            switch role {
+            case .snapshot: release.snapshot = ceremony
+            case .timestamp: release.timestamp = ceremony
+            default: release.roles.append(ceremony)
+            }
+        }
+        return release
+    }
+
+    /// The ceremonies that are going on.
+    /// - Throws: ``RepositoryError``; ``TUF/TUFError``.
+    package func ceremonies() async throws -> [SigningCeremony] {
+        try await self.blocking {
+            var working = try self.working()
+            let pending = try self.pendingMetadata().filter { !self.isObsolete($0.value, $0.key, in: working) }
+            return try self.takeUp(pending, in: &working).all
+        }
+    }
+
+    /// The ceremony of metadata in a file, which may be a copy of what waits here or come from somewhere else, and the trusted
+    /// metadata that it would follow.
+    /// - Throws: ``RepositoryError`` with code `invalid` when it is no version that may come next; as ``SigningCeremony``.
+    package func ceremony(
+        of metadata: PendingMetadata,
+        role: RoleName
+    ) async throws -> (ceremony: SigningCeremony, trusted: PendingMetadata?) {
+        try await self.blocking {
+            var working = try self.working()
+            guard !self.isObsolete(metadata, role, in: working) else {
+                throw RepositoryError(
+                    .invalid,
+                    "version \(metadata.version ?? 0) of \(role) is published already, or a later one is"
+                )
+            }
+            // Who may sign can be part of what waits.
+            var pending =
+                (try? self.pendingMetadata())?.filter { !self.isObsolete($0.value, $0.key, in: working) } ?? [:]
+            pending[role] = metadata
+            if let root = pending[.root] { working.root = try root.payload() }
+            for (role, metadata) in pending where role.listsTargets { working.edited[role] = try metadata.payload() }
+            let trusted: [UInt8]? =
+                switch role {
+                case .root: working.publishedRoot?.bytes
+                case .snapshot: working.snapshot?.bytes
+                case .timestamp: working.timestamp?.bytes
+                default: try working.published(role)?.bytes
+                }
+            return (
+                try working.ceremony(metadata, role), try trusted.map { try PendingMetadata($0, format: .tuf) }
+            )
+        }
+    }
+
+    /// Takes the signatures of another copy of what waits here.
+    /// - Throws: ``RepositoryError`` with code `notFound` when nothing of the role waits; as ``SigningCeremony/merge(_:)``.
+    package func merge(_ copy: PendingMetadata, role: RoleName) async throws -> [KeyID] {
+        try await self.locked {
+            try await self.blocking {
+                var working = try self.working()
+                let pending = try self.pendingMetadata().filter { !self.isObsolete($0.value, $0.key, in: working) }
+                guard pending[role] != nil else {
+                    throw RepositoryError(.notFound, "nothing of \(role) waits for signatures")
+                }
+                let release = try self.takeUp(pending, in: &working)
+                guard var ceremony = release.all.first(where: { $0.role == role }) else { return [] }
+                let new = try ceremony.merge(copy)
+                try self.writePending(ceremony.metadata, role)
+                return new
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import ContentTrust
+import KeyStore
+import TUF
+import TUFRepository
+
+/// `hallmark init`
+struct Init: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Make a TUF repository in a directory that any web server can serve.",
+        discussion: """
+            A role that no --key is given for gets a new one, in the trust directory. Where the keys at hand do not meet a \
+            threshold, DIR/pending holds what others have to sign (hallmark sign) before hallmark publish.
+            """
+    )
+
+    @OptionGroup var repository: RepositoryArgument
+
+    @Option(
+        name: .customLong("key"),
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "A public key, PEM, that signs for root, targets, snapshot or timestamp.",
+            valueName: "role=file"
+        ),
+        transform: RoleOption.init(argument:)
+    )
+    var keys: [RoleOption] = []
+
+    @Option(
+        name: .customLong("threshold"),
+        parsing: .singleValue,
+        help: ArgumentHelp("How many of a role's keys must sign. Default: 1.", valueName: "role=number"),
+        transform: RoleOption.init(argument:)
+    )
+    var thresholds: [RoleOption] = []
+
+    @Option(
+        name: .customLong("expires"),
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "How long a role's metadata is valid. Default: root=365d, targets=90d (and all it delegates to), snapshot=7d, "
+                + "timestamp=1d.",
+            valueName: "role=time"
+        ),
+        transform: RoleOption.init(argument:)
+    )
+    var validities: [RoleOption] = []
+
+    @Option(
+        name: .customLong("margin"),
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "How long before its expiry a role is signed again. Default: a third of its validity.",
+            valueName: "role=time"
+        ),
+        transform: RoleOption.init(argument:)
+    )
+    var margins: [RoleOption] = []
+
+    @Option(help: ArgumentHelp("Of new keys: ed25519, ecdsa-p256, ecdsa-p384 or rsa.", valueName: "kind"))
+    var algorithm: KeyAlgorithm = .ed25519
+
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Put versions and hashes into file names, so that readers and publishers never meet."
+    )
+    var consistentSnapshot = true
+
+    @OptionGroup var trust: TrustOptions
+
+    func validate() throws {
+        for option in self.keys + self.thresholds where !RoleName.topLevel.contains(option.role) {
+            throw ValidationError("\(option.role) is none of root, targets, snapshot and timestamp")
+        }
+        _ = try self.settings
+        _ = try self.threshold(of: .root)
+    }
+
+    private var settings: RepositorySettings {
+        get throws {
+            var settings = RepositorySettings()
+            for option in self.validities {
+                settings[option.role] = .init(validity: try TimeSpan(argument: option.value).seconds)
+            }
+            for option in self.margins {
+                var period = settings[option.role]
+                period.margin = try TimeSpan(argument: option.value).seconds
+                guard period.margin < period.validity else {
+                    throw ValidationError(
+                        "\(option.role) would be due the moment it is signed: the margin must be shorter"
+                    )
+                }
+                settings[option.role] = period
+            }
+            return settings
+        }
+    }
+
+    private func threshold(of role: RoleName) throws -> Int64 {
+        var threshold: Int64 = 1
+        for option in self.thresholds {
+            guard let number = Int64(option.value), number >= 1 else {
+                throw ValidationError("a threshold is a number of 1 or more, not \(option.value)")
+            }
+            if option.role == role { threshold = number }
+        }
+        return threshold
+    }
+
+    func run() async throws {
+        let directory = try self.repository.collection.directory(for: "init")
+        let stored = try await self.trust.signingKeys()
+        let repository = StaticRepository(directory: directory, keys: stored)
+        try await repository.requireNone()
+        var signers: [RoleName: StaticRepository.Signers] = [:]
+        for role in [RoleName.root, .targets, .snapshot, .timestamp] {
+            var keys: [PublicKey] = []
+            for option in self.keys where option.role == role { keys.append(try await PublicKey(file: option.value)) }
+            if keys.isEmpty {
+                let key = try await stored.generate(self.algorithm.algorithm, for: role)
+                print("Made the \(role) key \(key.id)")
+                keys = [key]
+            }
+            signers[role] = .init(keys: keys, threshold: try self.threshold(of: role))
+        }
+        let outcome = try await repository.create(
+            signers: signers,
+            settings: try self.settings,
+            isConsistent: self.consistentSnapshot
+        )
+        try PublishReport.write(outcome, directory: directory)
+        Notice.write("Back up \(try self.trust.settings.trustDirectory)/private, and keep the root key in it offline")
+    }
+}

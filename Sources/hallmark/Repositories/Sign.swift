@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import ContentTrust
+import DurableFiles
+import Foundation
+import KeyStore
+import TUF
+import TUFRepository
+
+/// `hallmark sign`
+struct Sign: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Look at metadata that waits for signatures, and sign it.",
+        discussion: """
+            FILE is one of DIR/pending, or a copy of it that was handed to you. What it changes is shown first, against the \
+            repository's directory (--repository; found by itself from DIR/pending) or a root that you trust (--trusted). A \
+            key that may not sign, one that has signed, and a signature that is wrong are refused here. Without --yes nothing \
+            is signed unless you say so on a terminal.
+            """
+    )
+
+    @Argument(help: ArgumentHelp("VERSION.ROLE.json, with signatures or without.", valueName: "file"))
+    var file: String
+
+    @Option(
+        help: ArgumentHelp(
+            "The repository that it is for: its directory, or a copy of the metadata.",
+            valueName: "directory"
+        )
+    )
+    var repository: String?
+
+    @Option(help: ArgumentHelp("The root that you trust, in place of --repository.", valueName: "file"))
+    var trusted: String?
+
+    @Option(
+        name: .customLong("key"),
+        parsing: .singleValue,
+        help: ArgumentHelp("Sign with this key alone; may be repeated. Default: all that are at hand.", valueName: "id")
+    )
+    var keys: [String] = []
+
+    @Option(
+        name: .customLong("merge"),
+        parsing: .singleValue,
+        help: ArgumentHelp("Take the signatures of another copy, and sign nothing; may be repeated.", valueName: "copy")
+    )
+    var copies: [String] = []
+
+    @Flag(help: "Sign without asking.")
+    var yes = false
+
+    @Flag(help: "Only show what it changes, and who has signed.")
+    var show = false
+
+    @OptionGroup var trust: TrustOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        let path = self.file.expandingTilde
+        let metadata = try await Self.read(path)
+        guard
+            let (version, role) = RepositoryLayout.parse(
+                path.split(separator: "/").last.map(String.init) ?? ""
+            ), version == metadata.version
+        else {
+            throw CommandError(
+                .failure,
+                "\(path) must be named by what it holds, as VERSION.ROLE.json; it holds version "
+                    + "\(metadata.version.map(String.init) ?? "unknown")"
+            )
+        }
+        var (ceremony, trusted) = try await self.ceremony(metadata, role, path)
+        if self.output.output == .text {
+            print(TerminalText.lines(try MetadataChanges.lines(of: metadata, after: trusted).joined(separator: "\n")))
+        }
+        if !self.show { try await self.change(&ceremony, path) }
+        if self.output.output == .json {
+            JSONOutput.write(
+                Report(
+                    file: path,
+                    changes: try MetadataChanges.lines(of: metadata, after: trusted),
+                    signing: CeremonyReport(ceremony)
+                )
+            )
+        } else {
+            print("\n" + TerminalText.lines(CeremonyReport.text(ceremony)))
+        }
+    }
+
+    private func change(_ ceremony: inout SigningCeremony, _ path: String) async throws {
+        if self.copies.isEmpty {
+            let keys = try await self.signingKeys(for: ceremony)
+            try await self.confirm(keys, ceremony.role)
+            try await ceremony.sign(with: keys)
+        } else {
+            for copy in self.copies { try ceremony.merge(try await Self.read(copy.expandingTilde)) }
+        }
+        let bytes = ceremony.metadata.bytes
+        try await BlockingWork.run { try DurableFile.replace(path, with: bytes, permissions: 0o644) }
+    }
+
+    private func ceremony(
+        _ metadata: PendingMetadata,
+        _ role: RoleName,
+        _ path: String
+    ) async throws -> (SigningCeremony, PendingMetadata?) {
+        if let trusted = self.trusted?.expandingTilde {
+            let known = try await Self.read(trusted)
+            let root: Root = try known.payload()
+            if role == .root { return (try .root(metadata, after: root), known) }
+            let requirement = SigningCeremony.Requirement(
+                authority: "root \(root.version)",
+                keys: try root.keys(of: role)
+            )
+            return (try SigningCeremony(metadata, role: role, requirements: [requirement]), nil)
+        }
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
+        guard let directory = self.repository?.expandingTilde ?? Self.repository(of: folder) else {
+            throw ValidationError(
+                "say what it is for: --repository DIRECTORY, or --trusted with the root that you trust"
+            )
+        }
+        return try await self.trust.reader(of: directory).ceremony(of: metadata, role: role)
+    }
+
+    /// The repository whose `pending` directory this is.
+    private static func repository(of folder: URL) -> String? {
+        guard folder.lastPathComponent == RepositoryLayout.pending else { return nil }
+        let directory = folder.deletingLastPathComponent().path
+        let isThere = FileManager.default.fileExists(atPath: "\(directory)/repository.json")
+        return isThere ? directory : nil
+    }
+
+    private func signingKeys(for ceremony: SigningCeremony) async throws -> [any SigningKey] {
+        let signed = Set(ceremony.metadata.signatures.map(\.keyID))
+        let wanted = Set(self.keys.map { KeyID($0) })
+        var keys = ceremony.keys
+        if wanted.isEmpty {
+            keys.removeAll { signed.contains($0.id) }
+        } else {
+            for id in wanted where !keys.contains(where: { $0.id == id }) {
+                throw RepositoryError(.foreignKey, "key \(id) may not sign this \(ceremony.role)")
+            }
+            keys.removeAll { !wanted.contains($0.id) }
+        }
+        let found = try await self.trust.signingKeys().signingKeys(among: keys, for: ceremony.role)
+        guard !found.isEmpty else {
+            throw RepositoryError(
+                signed.isEmpty ? .notFound : .alreadySigned,
+                "no key in \(try self.trust.settings.trustDirectory)/private that may sign this \(ceremony.role) has not yet"
+            )
+        }
+        return found
+    }
+
+    private func confirm(_ keys: [any SigningKey], _ role: RoleName) async throws {
+        if self.yes { return }
+        guard isatty(STDIN_FILENO) == 1 else {
+            throw ValidationError("look at what changes, and say --yes to sign it")
+        }
+        let ids = try keys.map { try $0.publicKey.spelled(in: .tuf).id.text }.joined(separator: ", ")
+        try await StandardTerminal().write("\nSign this \(role) with \(ids)? (y/N) ")
+        let answer = try await BlockingWork.wait { readLine() }
+        guard answer?.lowercased() == "y" else { throw CommandError(.failure, "not signed") }
+    }
+
+    private static func read(_ path: String) async throws -> PendingMetadata {
+        let bytes = try await BlockingWork.run { try DurableFile.read(path, limit: WireFormat.metadataLimit) }
+        guard let bytes else { throw CommandError(.failure, "there is no file \(path)") }
+        return try PendingMetadata(bytes, format: .tuf)
+    }
+
+    private struct Report: Encodable {
+        let file: String
+        let changes: [String]
+        let signing: CeremonyReport
+    }
+}

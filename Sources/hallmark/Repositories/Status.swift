@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import ContentTrust
+import TUF
+import TUFRepository
+
+/// `hallmark status`
+struct Status: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Say what is published, staged, and waits for whose signatures.",
+        discussion: "Of one file that waits for signatures, hallmark sign FILE tells who has signed it."
+    )
+
+    @OptionGroup var repository: RepositoryArgument
+    @OptionGroup var trust: TrustOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        let directory = try self.repository.collection.directory(for: "status")
+        let status = try await self.trust.reader(of: directory).status()
+        if self.output.output == .json {
+            JSONOutput.write(Report(directory, status))
+            return
+        }
+        print(TerminalText.lines(Self.text(status)))
+    }
+
+    private static func text(_ status: RepositoryStatus) -> String {
+        var parts: [String] = []
+        if status.roles.isEmpty {
+            parts.append("Nothing is published yet.")
+        } else {
+            let rows = status.roles.map { role in
+                [
+                    role.role.text, String(role.version), role.expires.text + (role.isDue ? " (due)" : ""),
+                    "\(role.threshold) of \(role.keys.count)",
+                ]
+            }
+            parts.append(Table(["ROLE", "VERSION", "EXPIRES", "THRESHOLD"], rows).text)
+        }
+        if status.binCount > 0 { parts.append("\(status.binCount) bins.") }
+        if status.staged.isEmpty {
+            parts.append("No changes are staged.")
+        } else {
+            let rows = status.staged.enumerated().map { index, staged in
+                [String(index), staged.change.summary + (staged.isPending ? " (waits for signatures)" : "")]
+            }
+            parts.append(Table(["#", "STAGED CHANGE"], rows).text)
+        }
+        parts += status.ceremonies.map { CeremonyReport.text($0) }
+        return parts.joined(separator: "\n\n")
+    }
+
+    private struct Report: Encodable {
+        struct Role: Encodable {
+            let role: String
+            let version: Int64
+            let expires: String
+            let due: Bool
+            let threshold: Int
+            let keys: [String]
+            let signers: [String]
+        }
+
+        struct Change: Encodable {
+            let change: String
+            let waitsForSignatures: Bool
+        }
+
+        let name: String
+        let roles: [Role]
+        let bins: Int
+        let staged: [Change]
+        let pending: [CeremonyReport]
+
+        init(_ directory: String, _ status: RepositoryStatus) {
+            self.name = directory
+            self.roles = status.roles.map {
+                Role(
+                    role: $0.role.text,
+                    version: $0.version,
+                    expires: $0.expires.text,
+                    due: $0.isDue,
+                    threshold: $0.threshold,
+                    keys: $0.keys.map(\.text),
+                    signers: $0.signers.map(\.text)
+                )
+            }
+            self.bins = status.binCount
+            self.staged = status.staged.map { Change(change: $0.change.summary, waitsForSignatures: $0.isPending) }
+            self.pending = status.ceremonies.map { CeremonyReport($0) }
+        }
+    }
+}
+
+/// Who has signed metadata, and who has not.
+struct CeremonyReport: Encodable {
+    struct Progress: Encodable {
+        let authority: String
+        let threshold: Int
+        let met: Bool
+        let signed: [String]
+        let missing: [String]
+    }
+
+    let role: String
+    let version: Int64?
+    let complete: Bool
+    let requirements: [Progress]
+
+    init(_ ceremony: SigningCeremony) {
+        self.role = ceremony.role.text
+        self.version = ceremony.metadata.version
+        self.complete = ceremony.isComplete
+        self.requirements = ceremony.progress.map {
+            Progress(
+                authority: $0.authority,
+                threshold: $0.threshold,
+                met: $0.isMet,
+                signed: $0.signed.map(\.text),
+                missing: $0.missing.map(\.text)
+            )
+        }
+    }
+
+    static func text(_ ceremony: SigningCeremony) -> String {
+        let state = ceremony.isComplete ? "has all signatures" : "waits for signatures"
+        var lines = ["\(ceremony.role) version \(ceremony.metadata.version ?? 0) \(state):"]
+        for progress in ceremony.progress {
+            let met = progress.isMet ? "" : ", not met"
+            lines.append("  by \(progress.authority): \(progress.signed.count) of \(progress.threshold) needed\(met)")
+            lines += progress.signed.map { "    signed   \($0)" }
+            lines += progress.missing.map { "    missing  \($0)" }
+        }
+        return lines.joined(separator: "\n")
+    }
+}
