@@ -4,7 +4,7 @@ package import AsyncHTTPClient
 import Foundation
 
 /// The proxies that the environment names: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in lower case as well, as
-/// curl reads them.
+/// curl reads them. The HTTP client asks an HTTP proxy for a tunnel (`CONNECT`) whatever the scheme is.
 package struct ProxyEnvironment: Sendable {
     private let environment: [String: String]
 

@@ -65,11 +65,18 @@ package struct TargetPath: Sendable, Hashable, CustomStringConvertible {
         self.text.utf8.split(separator: UInt8(ascii: "/")).map { String(Substring($0)) }
     }
 
-    /// One file name for the whole path: every byte but unreserved characters percent-encoded, and a leading dot.
+    /// One file name for the whole path: every byte but unreserved characters percent-encoded, and a leading dot. Of one that
+    /// file systems would not take, the beginning and the path's SHA-256.
     package var fileName: String {
-        let name = PercentCoding.encode(self.text)
-        return name.hasPrefix(".") ? "%2E" + name.dropFirst() : name
+        var name = PercentCoding.encode(self.text)
+        if name.hasPrefix(".") { name = "%2E" + name.dropFirst() }
+        guard name.utf8.count > Self.maximumNameLength else { return name }
+        // What no percent-encoding gives: it is no other path's name.
+        return name.prefix(Self.maximumNameLength / 2) + "%~"
+            + Hexadecimal.encode(Hashes(of: Array(self.text.utf8)).sha256 ?? [])
     }
+
+    private static let maximumNameLength = 255
 
     /// The path.
     package var description: String { self.text.printable() }

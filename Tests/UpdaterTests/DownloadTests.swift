@@ -81,6 +81,21 @@ struct DownloadTests {
         #expect(directory.read(name) == Array("content of \(path)".utf8))
     }
 
+    @Test("a path of any length is downloaded into a directory")
+    func longPaths() async throws {
+        var repository = try await TestRepository()
+        let paths = ["a", "b"].map { String(repeating: "é/", count: 300) + $0 }
+        for path in paths { try repository.add(path, path) }
+        try await repository.publish()
+        let directory = TestDirectory()
+        var current = try await repository.updater(directory).refresh()
+        for path in paths {
+            let file = try await current.download(try await current.find(path), into: "\(directory.path)/out")
+            #expect(try Data(contentsOf: URL(fileURLWithPath: file)) == Data(path.utf8))
+        }
+        #expect(directory.names("out").count == 2)
+    }
+
     @Test("the hash is put before the last segment of consistent snapshots, unless a repository leaves it out")
     func hashPrefix() async throws {
         var repository = try await TestRepository()

@@ -287,6 +287,24 @@ struct HTTPTransportTests {
         }
     }
 
+    @Test("a proxy that the environment names is asked in the repository's place")
+    func proxy() async throws {
+        try await ScriptedServer.with([.status(.forbidden)]) { server async throws in
+            var repository = try RepositoryServer(
+                metadata: "http://repository.invalid/metadata",
+                targets: "http://repository.invalid/targets"
+            )
+            repository.environment = ["http_proxy": server.url]
+            let transport = try HTTPTransport(repository, pause: { _ in })
+            let code = try await Self.code {
+                _ = try await transport.fetch(.metadata(.timestamp, version: nil), limit: 1)
+            }
+            try await transport.shutdown()
+            #expect(code == .unreachable)
+            #expect(Set(server.requests.map(\.uri)) == ["repository.invalid:80"])
+        }
+    }
+
     @Test("nobody there is unreachable")
     func nobody() async throws {
         var url = ""
