@@ -71,6 +71,24 @@ struct EndlessDataTests {
         }
     }
 
+    @Test("a byte for each connection is given up as well", arguments: [RoleName.timestamp, nil])
+    func crumbs(_ role: RoleName?) async throws {
+        let content = String(repeating: "x", count: 1000)
+        try await Scenario.with(.tuf) {
+            try $0.set("big", content)
+        } _: { scenario in
+            let file = "\(scenario.downloads)/big"
+            let asked = scenario.crumble { $0.role == role }
+            try await scenario.expectRefusal(.unreachable) { try await $0.download("big", to: file) }
+            #expect(asked() < 100)
+            #expect(scenario.downloaded() == [:])
+            scenario.stopAttack()
+            var view = try await scenario.reader.update()
+            try await view.download("big", to: file)
+            #expect(scenario.downloaded() == ["big": content])
+        }
+    }
+
     @Test("a target that drips is given up, and what came of it is under no name of its own")
     func slowTarget() async throws {
         try await Scenario.with(.tuf) { scenario in

@@ -145,6 +145,49 @@ struct KeyCompromiseTests {
         }
     }
 
+    @Test("as in Notary, thieves of both online keys can take a role away: signed by nobody, or not listed")
+    func roleTakenAway() async throws {
+        let releases = RoleName("targets/releases")
+        try await Scenario.with(.notary) { repository in
+            try repository.delegate("", to: releases, keys: [try await repository.makeKey(for: releases)])
+            try repository.set("app", "app 2", in: releases)
+        } _: { scenario in
+            let repository = scenario.repository
+            var view = try await scenario.reader.update()
+            #expect(try await view.findReleased("app")?.file == .content("app 2"))
+
+            let stranger = try await PrivateKey.generate(.p256)
+            try await scenario.expectForgeryIsRefused(of: releases, by: [stranger], path: "new")
+            view = try await scenario.reader.update()
+            #expect(try await view.findReleased("app")?.file == .content("app 1"))
+            #expect(view.leftOut == [releases])
+
+            scenario.attacker.serve(try await repository.worldOfThieves(without: releases))
+            view = try await scenario.reader.update()
+            #expect(try await view.findReleased("app")?.file == .content("app 1"))
+
+            try await repository.rotate([.timestamp, .snapshot])
+            try await scenario.expectRecovery()
+            view = try await scenario.reader.update()
+            #expect(try await view.findReleased("app")?.file == .content("app 2"))
+        }
+    }
+
+    @Test("what a snapshot of TUF's format has listed must stay listed")
+    func roleNotListed() async throws {
+        try await Scenario.with(.tuf) { repository in
+            let docs = repository.role("docs")
+            try repository.delegate("docs/", to: docs, keys: [try await repository.makeKey(for: docs)])
+            try repository.set("docs/a", "a 1", in: docs)
+        } _: { scenario in
+            let world = try await scenario.repository.worldOfThieves(without: scenario.repository.role("docs"))
+            scenario.attacker.serve(world)
+            try await scenario.expectRefusal(.rollback, moving: world.filter { $0.key == .timestamp })
+            try await scenario.repository.rotate([.timestamp, .snapshot])
+            try await scenario.expectRecovery(["docs/a": "a 1"])
+        }
+    }
+
     @Test(
         "a thief of a delegated role's key can write what that role may, until its delegator names another",
         arguments: bothFormats
@@ -229,6 +272,23 @@ struct KeyCompromiseTests {
             try await scenario.expectRootsOfThief(stolen)
             try await scenario.expectRecovery(["app": "app 2"])
         }
+    }
+}
+
+extension Repository {
+    /// A snapshot that does not list a role any more, and its timestamp, two versions above the current.
+    fileprivate func worldOfThieves(without role: RoleName) async throws -> [RoleName: [UInt8]] {
+        var payload: Snapshot = try await self.payload(.snapshot)
+        payload.version += 2
+        payload[role] = nil
+        let snapshot = try await self.sign(payload, with: self.keys[.snapshot] ?? [])
+        let current: Timestamp = try await self.payload(.timestamp)
+        let timestamp = try await self.timestamp(
+            of: snapshot,
+            version: current.version + 2,
+            by: self.keys[.timestamp] ?? []
+        )
+        return [.snapshot: snapshot, .timestamp: timestamp]
     }
 }
 

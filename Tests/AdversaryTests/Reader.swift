@@ -137,6 +137,20 @@ struct View {
         }
     }
 
+    /// What Docker would pull for a tag of a collection.
+    mutating func findReleased(_ tag: String) async throws -> (file: TargetFile, role: RoleName)? {
+        guard case .collection(var collection) = self.trusted else { return nil }
+        defer { self.trusted = .collection(collection) }
+        let found = try await collection.lookupReleased(tag)
+        return (found.file, found.role)
+    }
+
+    /// The roles of a collection that were left out with a warning.
+    var leftOut: [RoleName] {
+        guard case .collection(let collection) = self.trusted else { return [] }
+        return collection.warnings.compactMap { if case .delegationSkipped(let role, _) = $0 { role } else { nil } }
+    }
+
     /// All paths that some role lists and may list.
     mutating func list() async throws -> [String] {
         switch self.trusted {

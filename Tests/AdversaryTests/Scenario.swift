@@ -81,6 +81,34 @@ final class Scenario {
         }
     }
 
+    /// Answers some questions with one byte more each time, then breaks the connection. A second passes between two looks at
+    /// the time that bodies are measured with.
+    /// - Returns: how often it was asked.
+    func crumble(_ isSlow: @escaping @Sendable (Attacker.Question) -> Bool) -> @Sendable () -> Int {
+        let step = self.step
+        let counter = Counter()
+        self.attacker.begin { question in
+            guard isSlow(question), let honest = question.honest else { return nil }
+            step.set(.seconds(1))
+            let beginning = Array(honest.prefix(counter.next()))
+            return .cut(beginning, of: Int64(honest.count))
+        }
+        return { counter.count }
+    }
+
+    private final class Counter: Sendable {
+        private let value = Mutex(0)
+
+        var count: Int { self.value.withLock { $0 } }
+
+        func next() -> Int {
+            self.value.withLock { value in
+                value += 1
+                return value
+            }
+        }
+    }
+
     func stopAttack() {
         self.attacker.stop()
         self.step.set(.zero)
