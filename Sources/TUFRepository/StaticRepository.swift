@@ -190,13 +190,8 @@ extension StaticRepository {
         try await self.locked {
             try await self.blocking {
                 try prepare()
-                let staged = try self.stagedChanges()
-                // What cannot be done is said now, not when it is published.
-                var working = try self.working()
-                if working.root != nil, try self.pendingNames().isEmpty {
-                    for change in staged.map(\.change) + changes { try working.apply(change) }
-                }
-                var next = (staged.last.flatMap { Int($0.name.prefix(12)) } ?? 0) + 1
+                try self.check(changes)
+                var next = (try self.stagedNames().last.flatMap { Int($0.prefix(12)) } ?? 0) + 1
                 for change in changes {
                     let digits = String(next)
                     let name = String(repeating: "0", count: max(0, 12 - digits.utf8.count)) + digits + ".json"
@@ -205,6 +200,24 @@ extension StaticRepository {
                 }
             }
         }
+    }
+
+    /// Says of what cannot be done that it cannot now, not when it is published.
+    private func check(_ changes: [StagedChange]) throws {
+        // Where a target's path is right and no role is named, nothing can be wrong: there may be a million of them to read.
+        let areSimple = try changes.allSatisfy { change in
+            switch change {
+            case .addTarget(let path, _, role: nil):
+                try RepositoryLayout.check(targetPath: path)
+                return true
+            case .removeTarget(_, role: nil): return true
+            default: return false
+            }
+        }
+        guard !areSimple, try self.pendingNames().isEmpty else { return }
+        var working = try self.working()
+        guard working.root != nil else { return }
+        for change in try self.stagedChanges().map(\.change) + changes { try working.apply(change) }
     }
 
     private func requireRepository() async throws {
@@ -218,15 +231,19 @@ extension StaticRepository {
         }
     }
 
+    private func stagedNames() throws -> [String] {
+        try self.files.list(RepositoryLayout.changes).filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }.sorted()
+    }
+
     /// The staged changes in order.
     /// - Throws: ``RepositoryError`` with code `malformed` or `storage`.
     func stagedChanges() throws -> [Staged] {
-        let names = try self.files.list(RepositoryLayout.changes).filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }
+        let names = try self.stagedNames()
         guard names.count <= Self.countLimit else {
             throw RepositoryError(.malformed, "more than \(Self.countLimit) changes are staged: reset them")
         }
         let pending = Set(try self.pendingChanges())
-        return try names.sorted().compactMap { name in
+        return try names.compactMap { name in
             let path = "\(RepositoryLayout.changes)/\(name)"
             guard let bytes = try self.files.read(path, limit: Self.changeLimit) else { return nil }
             do {
