@@ -220,7 +220,8 @@ extension StaticRepository {
         for change in try self.stagedChanges().map(\.change) + changes { try working.apply(change) }
     }
 
-    private func requireRepository() async throws {
+    /// - Throws: ``RepositoryError`` with code `noRepository` when there is none.
+    package func requireRepository() async throws {
         try await self.blocking {
             guard try self.files.exists(RepositoryLayout.settings) else {
                 throw RepositoryError(
@@ -261,9 +262,8 @@ extension StaticRepository {
         try await self.locked {
             try await self.blocking {
                 if try self.working().publishedRoot != nil { try self.removePending() }
-                for name in try self.files.list(RepositoryLayout.changes) {
-                    try self.files.remove("\(RepositoryLayout.changes)/\(name)")
-                }
+                let names = try self.files.list(RepositoryLayout.changes)
+                if !names.isEmpty { try self.files.remove(names.map { "\(RepositoryLayout.changes)/\($0)" }) }
                 try self.removeUnusedContent()
             }
         }
@@ -277,8 +277,7 @@ extension StaticRepository {
                 return Hexadecimal.encode(file.hashes.sha256 ?? [])
             }
         )
-        for name in try self.files.list(RepositoryLayout.content) where !used.contains(name) {
-            try self.files.remove("\(RepositoryLayout.content)/\(name)")
-        }
+        let unused = try self.files.list(RepositoryLayout.content).filter { !used.contains($0) }
+        if !unused.isEmpty { try self.files.remove(unused.map { "\(RepositoryLayout.content)/\($0)" }) }
     }
 }
