@@ -8,7 +8,7 @@ package enum MetadataChanges {
     package static let targetLimit = 200
 
     /// Compares metadata of a kind with what is trusted; nil before the first.
-    /// - Throws: ``TUF/TUFError`` when the metadata cannot be read as what it says it is; ``RepositoryError`` with code
+    /// - Throws: `TUFError` when the metadata cannot be read as what it says it is; ``RepositoryError`` with code
     ///   `malformed` when it does not say.
     package static func lines(
         of new: PendingMetadata,

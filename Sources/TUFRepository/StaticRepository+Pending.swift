@@ -101,7 +101,7 @@ extension StaticRepository {
     }
 
     /// The ceremonies that are going on.
-    /// - Throws: ``RepositoryError``; ``TUF/TUFError``.
+    /// - Throws: ``RepositoryError``; `TUFError`.
     package func ceremonies() async throws -> [SigningCeremony] {
         try await self.blocking {
             var working = try self.working()

@@ -21,7 +21,7 @@ extension StaticRepository {
     ///
     /// Everything is read as a client would before the first file is written. When signatures are missing, the metadata is put
     /// into `pending` for others to sign, and nothing is published.
-    /// - Throws: ``RepositoryError``; ``TUF/TUFError`` with what a client would refuse.
+    /// - Throws: ``RepositoryError``; `TUFError` with what a client would refuse.
     package func publish() async throws -> PublishOutcome {
         try await self.locked { try await self.advance(stagedChanges: true) }
     }

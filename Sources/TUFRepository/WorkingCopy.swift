@@ -43,7 +43,7 @@ struct WorkingCopy: Sendable {
     }
 
     /// Reads the root, timestamp and snapshot.
-    /// - Throws: ``RepositoryError`` with code `noRepository`, `malformed` or `storage`; ``TUF/TUFError`` for metadata that is not
+    /// - Throws: ``RepositoryError`` with code `noRepository`, `malformed` or `storage`; `TUFError` for metadata that is not
     ///   the repository's own.
     init(_ files: any RepositoryFiles, at now: Date) throws {
         self.files = files
