@@ -1,7 +1,7 @@
 # `make demo` shows the main job, `make test` proves it; both install what they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: build release demo test test-dependencies unit-test integration-test bench format lint docs clean
+.PHONY: build release demo test test-dependencies unit-test integration-test conformance-test bench format lint docs clean
 
 HALLMARK := $(CURDIR)/.build/debug/hallmark
 # With Swift's libraries linked in: it starts faster, takes less memory, and runs where no Swift is installed.
@@ -28,12 +28,19 @@ unit-test: .build/.dependencies
 	swift test --skip-build
 
 integration-test: build test-dependencies
+	swift build --product tuf-conformance-client
 	HALLMARK=$(HALLMARK) IntegrationTests/run
+
+# TUF's own suite, which is not on PyPI: TUF_CONFORMANCE names a checkout of it.
+conformance-test: .build/.dependencies
+	swift build --product tuf-conformance-client
+	IntegrationTests/tuf-conformance
 
 # BENCH=… hands options to it, as in `make bench BENCH="--parts registry --rounds 3"`.
 bench: release test-dependencies
 	scripts/install-test-dependencies wrk
 	$(RELEASE) --product hallmark-load
+	$(RELEASE) --product hallmark-metadata
 	Benchmarks/run $(BENCH)
 
 format:

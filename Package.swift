@@ -22,6 +22,7 @@ let package = Package(
     products: [
         .library(name: "TUF", targets: ["TUF"]),
         .executable(name: "hallmark", targets: ["hallmark"]),
+        .executable(name: "tuf-conformance-client", targets: ["tuf-conformance-client"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -64,12 +65,18 @@ let package = Package(
             ]
         ),
 
-        // Level 3: clients and servers.
+        // Level 3: clients and servers. The updater is what both of TUF's clients share: it is below TrustClient.
+        .target(
+            name: "Updater",
+            dependencies: [
+                "DurableFiles", "PercentEncoding", "TUF", "HTTPAccess", nioCore, nioHTTP1, nioSSL, httpClient,
+            ]
+        ),
         .target(
             name: "TrustClient",
             dependencies: [
-                "DurableFiles", "TUF", "KeyStore", "NotaryAPI", "HTTPAccess", crypto, x509, logging, nioCore, nioHTTP1,
-                nioSSL,
+                "DurableFiles", "TUF", "KeyStore", "NotaryAPI", "HTTPAccess", "Updater", crypto, x509, logging, nioCore,
+                nioHTTP1, nioSSL,
                 nioFoundation,
                 httpClient,
             ]
@@ -125,7 +132,15 @@ let package = Package(
             ]
         ),
 
-        // A tool of the benchmarks, not a product.
+        // The updater behind the command line of TUF's conformance suite.
+        .executableTarget(
+            name: "tuf-conformance-client",
+            dependencies: [
+                "DurableFiles", "Updater", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]
+        ),
+
+        // Tools of the benchmarks, not products.
         .executableTarget(
             name: "hallmark-load",
             dependencies: [
@@ -134,21 +149,28 @@ let package = Package(
             ],
             path: "Benchmarks/Load"
         ),
+        .executableTarget(name: "hallmark-metadata", dependencies: ["TUF", crypto], path: "Benchmarks/Metadata"),
 
         .testTarget(
             name: "TUFTests",
             dependencies: ["TUF", crypto, cryptoExtras, x509, asn1],
-            exclude: ["Vectors"]
+            exclude: ["Corpus", "Vectors"]
         ),
         .testTarget(name: "DurableFilesTests", dependencies: ["DurableFiles"]),
         .testTarget(name: "PercentEncodingTests", dependencies: ["PercentEncoding"]),
         .testTarget(name: "OCITests", dependencies: ["OCI", crypto]),
         .testTarget(name: "DatabaseTests", dependencies: ["Database"]),
         .testTarget(name: "KeyStoreTests", dependencies: ["KeyStore", "TUF", crypto]),
-        .testTarget(name: "HTTPAccessTests", dependencies: ["HTTPAccess"]),
+        .testTarget(name: "HTTPAccessTests", dependencies: ["HTTPAccess", httpClient]),
         .testTarget(
             name: "HTTPServiceTests",
             dependencies: ["HTTPService", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient]
+        ),
+        .testTarget(
+            name: "UpdaterTests",
+            dependencies: [
+                "Updater", "DurableFiles", "TUF", "HTTPAccess", crypto, cryptoExtras, nioCore, nioPosix, nioHTTP1,
+            ]
         ),
         .testTarget(
             name: "TrustClientTests",
@@ -188,6 +210,14 @@ let package = Package(
                 "Registry", "DurableFiles", "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix,
                 nioHTTP1,
                 httpClient,
+            ]
+        ),
+        // Attackers between a real client and a real server.
+        .testTarget(
+            name: "AdversaryTests",
+            dependencies: [
+                "Updater", "TrustClient", "TrustServer", "TUF", "KeyStore", "NotaryAPI", "HTTPAccess", "HTTPService",
+                "Database", crypto, logging, nioCore, nioHTTP1, httpClient,
             ]
         ),
         .testTarget(

@@ -179,7 +179,8 @@ extension DurableFile {
         }
     }
 
-    private static func isDirectory(_ path: String) -> Bool {
+    /// Whether a directory is there.
+    package static func isDirectory(_ path: String) -> Bool {
         var status = stat()
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }

@@ -24,9 +24,10 @@ package struct ConnectionFailure: Sendable, Hashable, CustomStringConvertible {
     /// - Parameters:
     ///   - error: what the HTTP client or the system says.
     ///   - server: the server's name, and its port if it has one.
-    ///   - certificates: the directory below which certificates of its authorities are looked for by server.
+    ///   - certificates: the directory below which certificates of its authorities are looked for by server; nil when there
+    ///     is none.
     ///   - noTLSAdvice: what to do when the port does not speak TLS; nil when there is nothing to be done.
-    package init(_ error: any Error, server: String, certificates: String, noTLSAdvice: String? = nil) {
+    package init(_ error: any Error, server: String, certificates: String?, noTLSAdvice: String? = nil) {
         if let error = error as? IOError {
             self.kind = .other
             self.description = String(cString: strerror(error.errnoCode))
@@ -36,8 +37,9 @@ package struct ConnectionFailure: Sendable, Hashable, CustomStringConvertible {
         if text.contains("CERTIFICATE_VERIFY_FAILED") {
             self.kind = .certificateRefused
             self.description =
-                "its certificate is not valid, or of no authority that is trusted here; put the certificate of its CA "
-                + "into \(certificates)/\(server)/ca.crt, or name it with --tlscacert"
+                "its certificate is not valid, or of no authority that is trusted here; "
+                + (certificates.map { "put the certificate of its CA into \($0)/\(server)/ca.crt, or name it" }
+                    ?? "name the certificate of its CA") + " with --tlscacert"
         } else if text.contains("failedToValidateHostname") {
             self.kind = .certificateRefused
             self.description = "its certificate is not for \(server)"

@@ -201,7 +201,10 @@ extension HTTPConnection {
             guard sent % Self.turnSize == 0 else {
                 return self.sendRegions(of: body, from: end, completion: completion)
             }
-            self.eventLoop.assumeIsolated().execute { self.sendRegions(of: body, from: end, completion: completion) }
+            // Not `execute`: the loop runs what is due at once before it looks at its sockets.
+            self.eventLoop.assumeIsolated().scheduleTask(in: .microseconds(10)) {
+                self.sendRegions(of: body, from: end, completion: completion)
+            }
         }
         context.write(self.wrapOutboundOut(.fileRegion(region)), promise: written)
         self.flush()

@@ -3,7 +3,6 @@
 import Logging
 import NIOCore
 import NIOHTTP1
-import NIOSSL
 
 /// One connection of a server: takes its requests one after the other, and writes their replies.
 ///
@@ -43,7 +42,7 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     private var skipsEnd = false
     var body: HTTPInboundBody?
     /// Requests that came before the current one was answered, in parts.
-    private var pipelined = CircularBuffer<HTTPServerRequestPart>()
+    var pipelined = CircularBuffer<HTTPServerRequestPart>()
     private var isAdvancing = false
     /// No request after the current one can be read from this connection.
     var inputIsBroken = false
@@ -55,15 +54,15 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     private var isReading = false
 
     // What the time limits are measured by.
-    private var hasSeenBytes = false
-    private var phaseStarted = NIODeadline.now()
+    var hasSeenBytes = false
+    var phaseStarted = NIODeadline.now()
     /// When the first byte of the next head came.
-    private var headStarted: NIODeadline?
+    var headStarted: NIODeadline?
     /// Bytes of the next request came before the current one was answered.
     private var hasEarlyBytes = false
     private var droppedBytes = 0
-    private var rate = HTTPRateWindow()
-    private var unsent: (bytes: Int, sent: Int64?, since: NIODeadline)?
+    var rate = HTTPRateWindow()
+    var unsent: (bytes: Int, sent: Int64?, since: NIODeadline)?
 
     var writabilityWaiters: [HTTPWritabilityWaiter] = []
 
@@ -286,7 +285,7 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
 
     private static let continueHead = ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")
 
-    private var wantsToRead: Bool {
+    var wantsToRead: Bool {
         switch self.phase {
         case .idle: self.canAdvance && !self.inputIsBroken
         case .responding where self.requestEnded:
@@ -350,130 +349,6 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
         self.readIfWanted()
     }
 
-    // MARK: Refusals
-
-    private func inputIsMalformed(_ error: HTTPParserError) {
-        // The parser says this of a connection that ends in mid-request: `channelInactive` follows.
-        guard error != .invalidEOFState, !self.inputIsBroken else { return }
-        self.inputIsBroken = true
-        switch self.phase {
-        case .idle where self.pipelined.isEmpty:
-            self.refuse(error == .headerOverflow ? .requestHeaderFieldsTooLarge : .badRequest)
-        case .responding where !self.requestEnded && self.pipelined.isEmpty:
-            self.body?.fail(HTTPRequestBodyError(.malformed))
-        case .draining, .lingering:
-            self.abort()
-        case .idle, .responding, .closed:
-            break
-        }
-    }
-
-    /// Answers what is not a request, and closes.
-    func refuse(_ status: HTTPResponseStatus) {
-        self.sequence &+= 1
-        let id = HTTPRequestID(
-            instance: self.configuration.instance,
-            connection: self.number,
-            sequence: self.sequence
-        )
-        let head = HTTPRequestHead(version: .http1_1, method: .RAW(value: "-"), uri: "-")
-        self.exchange = HTTPExchange(head: head, id: id)
-        self.inputIsBroken = true
-        self.requestEnded = false
-        self.enter(.responding)
-        self.reply(.plainText(status, closesConnection: true))
-    }
-
-    /// Docker and podman speak plain HTTP to a registry only after its TLS attempt was answered in HTTP.
-    private func refuseTLS() {
-        self.hasSeenBytes = true
-        self.refuse(.badRequest)
-    }
-
-    // MARK: Time and shutdown
-
-    func checkTime(_ now: NIODeadline) {
-        let isSending = self.checkWriteProgress(now)
-        switch self.phase {
-        case .responding:
-            self.checkBodyRate(now)
-        case .idle, .draining, .lingering:
-            // A peer that still takes a reply is neither idle nor late with its next request.
-            guard !isSending else {
-                self.phaseStarted = now
-                if self.headStarted != nil { self.headStarted = now }
-                return
-            }
-            self.checkPhaseDuration(now)
-        case .closed:
-            break
-        }
-    }
-
-    private func checkPhaseDuration(_ now: NIODeadline) {
-        guard self.phase == .idle else {
-            if now - self.phaseStarted > self.configuration.lingerTimeout { self.cut() }
-            return
-        }
-        if let headStarted = self.headStarted, now - headStarted > self.configuration.headerTimeout {
-            if self.hasSeenBytes { self.refuse(.requestTimeout) } else { self.abort() }
-        } else if now - self.phaseStarted > self.configuration.idleTimeout {
-            self.abort()
-        }
-    }
-
-    private func checkBodyRate(_ now: NIODeadline) {
-        guard self.exchange?.hasBody == true, !self.requestEnded, self.exchange?.awaitsContinue == false else { return }
-        guard self.wantsToRead else {
-            self.rate.pause()
-            return
-        }
-        let window = self.configuration.bodyRateWindow
-        guard let bytes = self.rate.bytesInWindow(window, now: now) else { return }
-        let seconds = Double(window.nanoseconds) / 1_000_000_000
-        if Double(bytes) < Double(self.configuration.minimumBodyRate) * seconds {
-            self.inputIsBroken = true
-            self.body?.fail(HTTPRequestBodyError(.tooSlow))
-        }
-    }
-
-    /// - Returns: true while bytes of a reply wait for the peer.
-    private func checkWriteProgress(_ now: NIODeadline) -> Bool {
-        guard
-            let options = self.context?.channel.syncOptions,
-            let bytes = try? options.getOption(.bufferedWritableBytes),
-            bytes > 0
-        else {
-            self.unsent = nil
-            return false
-        }
-        let sent = self.exchange?.sentBytes
-        if let unsent = self.unsent, unsent.bytes == bytes, unsent.sent == sent {
-            if now - unsent.since > self.configuration.writeTimeout { self.cut() }
-        } else {
-            self.unsent = (bytes, sent, now)
-        }
-        return true
-    }
-
-    /// The server stops: closes at once between two requests, one whose head has not come to its end included, after
-    /// the reply otherwise.
-    func shutDown() {
-        if self.phase == .idle, self.pipelined.isEmpty { self.abort() }
-    }
-
-    func abort() {
-        self.context?.close(promise: nil)
-    }
-
-    /// Closes on a peer that does not keep to the rules. TLS's own way to close would go on reading until the peer has
-    /// answered it.
-    func cut() {
-        let tls = try? self.context?.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self)
-        guard let tls else { return self.abort() }
-        tls.close(promise: nil)
-    }
-
     // MARK: Writing
 
     func flush() {
@@ -486,35 +361,5 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
 
     var peer: String {
         self.context?.channel.remoteAddress.map { "\($0)" } ?? "-"
-    }
-}
-
-/// How many bytes of a body came since the server began to wait for more.
-struct HTTPRateWindow {
-    private var started: NIODeadline?
-    private var bytes = 0
-
-    mutating func add(_ count: Int) {
-        self.bytes += count
-    }
-
-    /// The server does not read: what does not come then is not the peer's fault.
-    mutating func pause() {
-        self.started = nil
-        self.bytes = 0
-    }
-
-    /// - Returns: nil while the window has not passed; then the bytes, once.
-    mutating func bytesInWindow(_ window: TimeAmount, now: NIODeadline) -> Int? {
-        guard let started = self.started else {
-            self.started = now
-            self.bytes = 0
-            return nil
-        }
-        guard now - started >= window else { return nil }
-        let bytes = self.bytes
-        self.started = now
-        self.bytes = 0
-        return bytes
     }
 }

@@ -64,7 +64,11 @@ public final class ImageDestination: Sendable {
         }
     }
 
-    deinit {
+    deinit { self.discard() }
+
+    /// Removes what an archive was being made from, once it is certain that there will be none. Waiting for the last
+    /// reference to go would leave it behind when the program ends before. Does nothing to a layout.
+    public func discard() {
         if self.format != .ociLayout { try? FileManager.default.removeItem(atPath: self.staging) }
     }
 

@@ -33,7 +33,10 @@ extension RegistryResponder {
                 detail: ["name": name.description]
             )
         }
-        var response = Self.json(TagList(name: name.description, tags: page.elements))
+        let body = try await self.manifests.threads.blocking {
+            RegistryJSON.encode(TagList(name: name.description, tags: page.elements))
+        }
+        var response = Self.json(body)
         Self.link(&response, to: "/v2/\(name)/tags/list", page, last: page.elements.last, limit: limit)
         return response
     }
@@ -99,11 +102,14 @@ extension RegistryResponder {
                 limit: PageSize.referrers
             )
         }
-        Self.shorten(&page)
-        var response = Self.json(
-            ReferrerIndex(manifests: page.elements),
-            contentType: MediaType.imageIndex.rawValue
-        )
+        // Megabytes of annotations would hold the event loop up for everybody.
+        let (shortened, body) = try await self.manifests.threads.blocking { [page] in
+            var page = page
+            Self.shorten(&page)
+            return (page, RegistryJSON.encode(ReferrerIndex(manifests: page.elements)))
+        }
+        page = shortened
+        var response = Self.json(body, contentType: MediaType.imageIndex.rawValue)
         if artifactType != nil { response.headers.add(name: "oci-filters-applied", value: "artifactType") }
         if page.hasMore, let last = page.elements.last {
             let filter = artifactType.map { "artifactType=\(PercentCoding.encode($0))&" } ?? ""

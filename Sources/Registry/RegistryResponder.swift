@@ -144,11 +144,13 @@ package struct RegistryResponder: HTTPResponder {
 
     // MARK: - Building blocks
 
-    static func json(_ value: some Encodable, contentType: String = "application/json") -> HTTPResponse {
+    static func json(_ value: some Encodable) -> HTTPResponse { self.json(RegistryJSON.encode(value)) }
+
+    static func json(_ body: ByteBuffer, contentType: String = "application/json") -> HTTPResponse {
         HTTPResponse(
             status: .ok,
             headers: ["content-type": contentType, "x-content-type-options": "nosniff"],
-            body: .bytes(RegistryJSON.encode(value))
+            body: .bytes(body)
         )
     }
 

@@ -61,6 +61,10 @@ extension RegistryStore {
         }
     }
 
+    /// How many bytes of manifests a page of referrers may be taken from: their annotations are held in memory, and
+    /// each may be almost as large as its manifest.
+    private static let maximumReferrerBytes: Int64 = 16 << 20
+
     /// The manifests of a repository whose subject is the digest, ordered by digest, after one of them.
     func referrers(
         of subject: Digest,
@@ -70,17 +74,36 @@ extension RegistryStore {
         limit: Int
     ) async throws -> Page<Referrer> {
         try await self.database.read { connection in
-            let filter = artifactType == nil ? "" : " AND artifact_type = ?"
-            let rows = try connection.query(
-                """
-                SELECT media_type, digest, size, artifact_type, annotations FROM manifests
-                WHERE repository = ? AND subject = ? AND digest > ?\(filter) ORDER BY digest LIMIT ?
-                """,
+            let filter =
+                "WHERE repository = ? AND subject = ? AND digest > ?"
+                + (artifactType == nil ? "" : " AND artifact_type = ?") + " ORDER BY digest LIMIT ?"
+            let parameters: [SQLValue] =
                 [.text(repository.description), .text(subject.description), .text(last)]
-                    + (artifactType.map { [.text($0)] } ?? []) + [.integer(Int64(limit) + 1)]
+                + (artifactType.map { [.text($0)] } ?? [])
+            let sizes = try connection.query(
+                "SELECT size FROM manifests \(filter)",
+                parameters + [.integer(Int64(limit) + 1)]
+            ).map { try $0.integer(0) }
+            let count = min(limit, Self.count(of: sizes, upTo: Self.maximumReferrerBytes))
+            let rows = try connection.query(
+                "SELECT media_type, digest, size, artifact_type, annotations FROM manifests \(filter)",
+                parameters + [.integer(Int64(count))]
             )
-            return try Page(rows.map(Self.referrer), limit: limit)
+            var page = try Page(rows.map(Self.referrer), limit: limit)
+            page.hasMore = sizes.count > count
+            return page
         }
+    }
+
+    /// How many of the sizes together stay within the limit; the first is always among them.
+    private static func count(of sizes: [Int64], upTo limit: Int64) -> Int {
+        var sum: Int64 = 0
+        for (index, size) in sizes.enumerated() {
+            let (next, overflows) = sum.addingReportingOverflow(size)
+            if index > 0, overflows || next > limit { return index }
+            sum = overflows ? .max : next
+        }
+        return sizes.count
     }
 
     private static func referrer(_ row: SQLRow) throws -> Referrer {

@@ -19,6 +19,8 @@ struct UploadReceiver {
 
     /// How many bytes are written at once.
     private static let batchSize = 1 << 20
+    /// How many bytes of small pieces go into one buffer.
+    private static let gatheredSize = 16 << 10
 
     let upload: any BlobUpload
     private(set) var progress: Progress
@@ -127,7 +129,7 @@ struct UploadReceiver {
                     throw limit == self.maximumSize
                         ? self.tooLarge : RegistryError(.sizeInvalid, "more bytes came than Content-Range says")
                 }
-                batch.append(buffer)
+                Self.add(buffer, to: &batch)
                 batchBytes += buffer.readableBytes
                 guard batchBytes >= Self.batchSize else { continue }
                 if isWriting, let done = try await group.next() { progress = done }
@@ -141,6 +143,20 @@ struct UploadReceiver {
         }
         self.progress = final
         if isCut { throw ConnectionLost() }
+    }
+
+    /// A buffer that came in a small part of the memory it was read into is copied to the others of its kind: a client
+    /// that sends a byte at a time would else have each of them keep a whole read's memory.
+    private static func add(_ buffer: ByteBuffer, to batch: inout [ByteBuffer]) {
+        guard buffer.readableBytes < buffer.storageCapacity / 2 else { return batch.append(buffer) }
+        if let last = batch.indices.last, batch[last].writableBytes >= buffer.readableBytes {
+            batch[last].writeImmutableBuffer(buffer)
+        } else {
+            var gathered = ByteBuffer()
+            gathered.reserveCapacity(minimumWritableBytes: max(Self.gatheredSize, buffer.readableBytes))
+            gathered.writeImmutableBuffer(buffer)
+            batch.append(gathered)
+        }
     }
 
     private func write(_ buffers: [ByteBuffer], from progress: Progress) async throws -> Progress {

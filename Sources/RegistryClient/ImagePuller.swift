@@ -31,12 +31,29 @@ package struct ImagePuller: Sendable {
     ///   - destination: where to. It is committed here.
     ///   - names: what to call the image there.
     /// - Returns: media type, digest and size of what the destination names.
-    /// - Throws: ``RegistryError``; `OCIError`, of these `imageUnknown` when no entry suits the platform.
+    /// - Throws: ``RegistryError``; `OCIError`, of these `imageUnknown` when no entry suits the platform. The destination
+    ///   cannot be used then.
     package func pull(
         _ digest: Digest,
         size: Int64? = nil,
         from repository: RepositoryName,
         platform: Platform? = nil,
+        into destination: ImageDestination,
+        names: [ImageReference]
+    ) async throws -> Descriptor {
+        do {
+            return try await self.fetch(digest, size, from: repository, platform, into: destination, names: names)
+        } catch {
+            destination.discard()
+            throw error
+        }
+    }
+
+    private func fetch(
+        _ digest: Digest,
+        _ size: Int64?,
+        from repository: RepositoryName,
+        _ platform: Platform?,
         into destination: ImageDestination,
         names: [ImageReference]
     ) async throws -> Descriptor {

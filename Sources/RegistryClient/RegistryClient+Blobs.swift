@@ -78,14 +78,16 @@ extension RegistryClient {
     /// Removes a blob from a repository.
     /// - Throws: ``RegistryError``, `notFound` when there is none.
     package func deleteBlob(_ repository: RepositoryName, _ digest: Digest) async throws {
-        let request = RegistryRequest(
-            .DELETE,
-            "/v2/\(repository)/blobs/\(digest)",
-            scopes: Self.scopes(repository, "delete,pull,push")
-        )
+        try await self.delete("/v2/\(repository)/blobs/\(digest)", in: repository, "deleting the blob \(digest)")
+    }
+
+    /// Removes what a path names.
+    /// - Parameter action: what is being done, for the error.
+    func delete(_ path: String, in repository: RepositoryName, _ action: String) async throws {
+        let request = RegistryRequest(.DELETE, path, scopes: Self.scopes(repository, "delete,pull,push"))
         let response = try await self.send(request)
-        guard response.status == .accepted || response.status == .ok || response.status == .noContent else {
-            throw try await self.error(response, "deleting the blob \(digest)")
+        guard [.accepted, .ok, .noContent].contains(response.status) else {
+            throw try await self.error(response, action)
         }
     }
 
@@ -114,7 +116,8 @@ extension RegistryClient {
                     "\(self.registry) sent \(received) of the \(descriptor.size) bytes of \(descriptor.digest)"
                 )
             } catch let error as RegistryError where error.code == .unreachable {
-                if received > before { attempt = 1 }
+                // A registry that cuts off after each byte must not keep its client for ever either.
+                if received - before >= Int64(self.configuration.minimumBytesPerWindow) { attempt = 1 }
                 guard attempt < self.configuration.maximumAttempts else { throw error }
                 self.logger.debug(
                     "blob was cut off",
@@ -157,15 +160,8 @@ extension RegistryClient {
         default:
             throw try await self.error(response, "fetching the blob \(descriptor.digest)")
         }
-        var iterator = response.body.makeAsyncIterator()
-        while true {
-            let piece: ByteBuffer?
-            do {
-                piece = try await iterator.next()
-            } catch {
-                throw Self.transportError(response.url, error)
-            }
-            guard var buffer = piece else { return }
+        try await response.read { piece in
+            var buffer = piece
             let repeated = Int(min(skipped, Int64(buffer.readableBytes)))
             buffer.moveReaderIndex(forwardBy: repeated)
             skipped -= Int64(repeated)
@@ -175,7 +171,7 @@ extension RegistryClient {
                     "\(self.registry) sent more than the \(descriptor.size) bytes of the blob \(descriptor.digest)"
                 )
             }
-            guard buffer.readableBytes > 0 else { continue }
+            guard buffer.readableBytes > 0 else { return }
             try await sink(buffer)
             received += Int64(buffer.readableBytes)
         }

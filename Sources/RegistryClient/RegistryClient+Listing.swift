@@ -48,9 +48,7 @@ extension RegistryClient {
         for _ in 0..<Self.maximumPages {
             let response = try await self.send(RegistryRequest(.GET, target, scopes: scopes))
             guard response.status == .ok else { throw try await self.error(response, "listing \(path)") }
-            let body = try await Self.transport(response.url) {
-                try await response.body.collect(upTo: Self.maximumPageSize)
-            }
+            let body = try await response.collect(upTo: Self.maximumPageSize)
             do {
                 try take(Data(buffer: body))
             } catch {

@@ -101,15 +101,8 @@ extension RegistryClient {
     /// Removes a tag, or a manifest with all its tags.
     /// - Throws: ``RegistryError``, `notFound` when there is none.
     package func deleteManifest(_ repository: RepositoryName, _ reference: Reference) async throws {
-        let request = RegistryRequest(
-            .DELETE,
-            "/v2/\(repository)/manifests/\(reference)",
-            scopes: Self.scopes(repository, "delete,pull,push")
-        )
-        let response = try await self.send(request)
-        guard response.status == .accepted || response.status == .ok || response.status == .noContent else {
-            throw try await self.error(response, "deleting the manifest \(repository) \(reference)")
-        }
+        let path = "/v2/\(repository)/manifests/\(reference)"
+        try await self.delete(path, in: repository, "deleting the manifest \(repository) \(reference)")
     }
 
     static func scopes(_ repository: RepositoryName, _ actions: String) -> [String] {
@@ -132,16 +125,14 @@ extension RegistryClient {
     private func manifestBody(_ response: RegistryResponse, _ action: String, _ size: Int64?) async throws -> [UInt8] {
         let limit = size.map { min($0, Int64(Manifest.maximumSize)) } ?? Int64(Manifest.maximumSize)
         var bytes: [UInt8] = []
-        try await Self.transport(response.url) {
-            for try await buffer in response.body {
-                guard Int64(buffer.readableBytes) <= limit - Int64(bytes.count) else {
-                    throw RegistryError(
-                        .digestMismatch,
-                        "\(self.registry): \(action): more than the \(limit) bytes expected"
-                    )
-                }
-                bytes.append(contentsOf: buffer.readableBytesView)
+        try await response.read { buffer in
+            guard Int64(buffer.readableBytes) <= limit - Int64(bytes.count) else {
+                throw RegistryError(
+                    .digestMismatch,
+                    "\(self.registry): \(action): more than the \(limit) bytes expected"
+                )
             }
+            bytes.append(contentsOf: buffer.readableBytesView)
         }
         guard size == nil || size == Int64(bytes.count) else {
             throw RegistryError(.digestMismatch, "\(self.registry): \(action): \(bytes.count) bytes, expected \(limit)")

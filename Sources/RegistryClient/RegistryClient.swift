@@ -141,15 +141,6 @@ struct RegistryRequest: Sendable {
     }
 }
 
-/// A reply whose body has not been read.
-struct RegistryResponse: Sendable {
-    let status: HTTPResponseStatus
-    let headers: HTTPHeaders
-    let body: HTTPClientResponse.Body
-    /// Where it came from, after redirects.
-    let url: HTTPURL
-}
-
 extension RegistryClient {
     /// Sends a request, again if it must and may.
     func send(_ request: RegistryRequest) async throws -> RegistryResponse {
@@ -180,7 +171,7 @@ extension RegistryClient {
 
     /// The error that a reply stands for. Reads the body, within a bound.
     func error(_ response: RegistryResponse, _ action: String) async throws -> RegistryError {
-        let body = (try? await response.body.collect(upTo: Self.maximumErrorSize)) ?? ByteBuffer()
+        let body = (try? await response.collect(upTo: Self.maximumErrorSize)) ?? ByteBuffer()
         let detail = RegistryErrorBody.parse(body)
         let message =
             "\(self.registry): \(action): status \(response.status.code)"
@@ -248,8 +239,7 @@ extension RegistryClient {
                     longest: .seconds(120)
                 )
                 guard Self.isTemporary(response.status), attempt < self.configuration.maximumAttempts else {
-                    let body = try await Self.transport(request.url) { try await response.body.collect(upTo: 1 << 20) }
-                    return TokenReply(status: response.status, body: body)
+                    return TokenReply(status: response.status, body: try await response.collect(upTo: 1 << 20))
                 }
             } catch let error as RegistryError where error.code == .unreachable {
                 guard attempt < self.configuration.maximumAttempts else { throw error }
@@ -326,7 +316,7 @@ extension RegistryClient {
         _ url: HTTPURL,
         _ headers: HTTPHeaders,
         _ body: HTTPClientRequest.Body?,
-        longest: TimeAmount = .hours(24)
+        longest: TimeAmount? = nil
     ) async throws -> RegistryResponse {
         var request = HTTPClientRequest(url: url.description)
         request.method = method
@@ -338,21 +328,20 @@ extension RegistryClient {
             request.headers.replaceOrAdd(name: "Content-Length", value: "0")
         }
         let final = request
-        let response = try await Self.transport(url) { try await self.http.execute(final, timeout: longest) }
+        // What is sent may be large, and what was sent may take a registry long to store.
+        let isReading = method == .GET || method == .HEAD
+        let deadline = longest ?? (isReading ? self.configuration.answerTimeout : .hours(24))
+        let response: HTTPClientResponse
+        do {
+            response = try await self.http.execute(final, timeout: deadline)
+        } catch {
+            throw Self.transportError(url, error)
+        }
         self.logger.trace(
             "registry request",
             metadata: ["method": "\(method)", "url": "\(url)", "status": "\(response.status.code)"]
         )
-        return RegistryResponse(status: response.status, headers: response.headers, body: response.body, url: url)
-    }
-
-    /// Turns what goes wrong on a connection into an error of ours.
-    static func transport<Value>(_ url: HTTPURL, _ body: () async throws -> Value) async throws -> Value {
-        do {
-            return try await body()
-        } catch {
-            throw Self.transportError(url, error)
-        }
+        return RegistryResponse(response, from: url, self.configuration)
     }
 
     /// What went wrong on a connection as an error of ours; errors of ours stay as they are.

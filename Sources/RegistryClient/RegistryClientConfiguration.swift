@@ -23,6 +23,12 @@ package struct RegistryClientConfiguration: Sendable {
     package var connectTimeout: TimeAmount = .seconds(10)
     /// How long a connection may be silent while an answer is awaited.
     package var readTimeout: TimeAmount = .seconds(60)
+    /// How long the head of an answer to GET or HEAD may take, however it trickles in.
+    package var answerTimeout: TimeAmount = .minutes(5)
+    /// The least that a body must bring in each ``paceWindow`` that is spent waiting for it, in bytes.
+    package var minimumBytesPerWindow = 30 << 10
+    /// Over how long ``minimumBytesPerWindow`` is measured.
+    package var paceWindow: Duration = .seconds(30)
     /// How often a request that may be repeated is sent at most, the first included.
     package var maximumAttempts = 5
     /// The wait before the first repetition; it doubles each time.
@@ -33,7 +39,7 @@ package struct RegistryClientConfiguration: Sendable {
     package var userAgent = "hallmark"
     /// Waits; tests return at once.
     package var sleep: @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
-    /// The time that token expiry is measured by.
+    /// The time that token expiry and the pace of bodies are measured by.
     package var now: @Sendable () -> ContinuousClock.Instant = { ContinuousClock.now }
 
     package init() {}

@@ -16,6 +16,8 @@ package struct RegistryError: Error, Sendable, CustomStringConvertible {
         case digestMismatch
         /// No connection, no TLS, or it broke and trying again did not help.
         case unreachable
+        /// It answers, but more slowly than a client can be expected to wait.
+        case tooSlow
         /// It refused for another reason; the value is its error code, such as `MANIFEST_INVALID`, or the HTTP status.
         case rejected(String)
         /// What it answered is against the protocol.

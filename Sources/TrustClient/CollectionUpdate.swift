@@ -3,6 +3,7 @@
 import FoundationEssentials
 import NotaryAPI
 import TUF
+import Updater
 
 /// One update of one collection: feeds the verification workflow from cache and server.
 struct CollectionUpdate: Sendable {
@@ -52,9 +53,8 @@ struct CollectionUpdate: Sendable {
         try await self.client.transport.fetch(role, reference, of: self.client.gun, limit: limit)
     }
 
-    /// Metadata that trusted metadata lists, from the cache or by its hash.
-    private func fetchListed(_ role: RoleName, _ listed: FileMetadata, cached: [UInt8]?) async throws -> [UInt8] {
-        if let cached, (try? listed.verify(cached, role: role, format: self.trusted.format)) != nil { return cached }
+    /// Metadata that trusted metadata lists, by its hash.
+    private func fetchListed(_ role: RoleName, _ listed: FileMetadata) async throws -> [UInt8] {
         guard let sha256 = listed.hashes?.sha256 else {
             throw TUFError(.invalid, role: role, "is listed without its sha256")
         }
@@ -244,20 +244,32 @@ extension CollectionUpdate {
     private mutating func loadSnapshot() async throws {
         let cached = try await self.cached(.snapshot)
         if let cached { self.trusted.rememberSnapshot(cached) }
-        guard let listed = self.trusted.listed(.snapshot) else {
-            throw TUFError(.order, role: .snapshot, "no timestamp is trusted")
-        }
-        let bytes = try await self.fetchListed(.snapshot, listed, cached: cached)
+        let (client, before) = (self, self.trusted)
         do {
-            try self.trusted.updateSnapshot(bytes)
-        } catch let error as TUFError {
-            if error.role == .root { self.listedRoot = self.rootListed(by: bytes) }
-            throw error
+            try await self.trusted.load(.snapshot, cached: cached) {
+                try await client.fetchListed(.snapshot, $0)
+            } take: { trusted, bytes in
+                do {
+                    try trusted.updateSnapshot(bytes)
+                } catch let error as TUFError where error.role == .root {
+                    throw RootRefusal(error: error, listed: client.rootListed(by: bytes, in: before))
+                }
+            }
+        } catch let refusal as RootRefusal {
+            self.listedRoot = refusal.listed
+            throw refusal.error
         }
     }
 
-    private func rootListed(by snapshot: [UInt8]) -> String? {
-        guard let keys = try? self.trusted.keys(of: .snapshot),
+    /// A snapshot that goes with another root than the trusted one.
+    private struct RootRefusal: Error {
+        let error: TUFError
+        /// The SHA-256 of that root.
+        let listed: String?
+    }
+
+    private func rootListed(by snapshot: [UInt8], in trusted: TrustedCollection) -> String? {
+        guard let keys = try? trusted.keys(of: .snapshot),
             let verified: Verified<Snapshot> = try? UnverifiedMetadata(snapshot, format: .notary).verified(by: keys)
         else { return nil }
         return verified.payload[.root]?.hashes?.sha256.map { Hexadecimal.encode($0) }
@@ -266,14 +278,14 @@ extension CollectionUpdate {
     /// Loads a targets role whose delegator is trusted, once.
     mutating func loadTargets(_ role: RoleName) async throws {
         guard self.trusted.targets[role] == nil else { return }
-        guard let listed = self.trusted.listed(role) else {
-            throw TUFError(.notDelegated, role: role, "is not listed in the snapshot")
-        }
         let cached = try await self.cached(role)
         if let cached { self.trusted.rememberTargets(role, cached) }
-        let bytes = try await self.fetchListed(role, listed, cached: cached)
-        let forgotten = self.trusted.rotatedRoles
-        try self.trusted.updateTargets(role, bytes)
+        let (client, forgotten) = (self, self.trusted.rotatedRoles)
+        let (bytes, _) = try await self.trusted.load(role, cached: cached) {
+            try await client.fetchListed(role, $0)
+        } take: { trusted, bytes in
+            try trusted.updateTargets(role, bytes)
+        }
         let rotated = self.trusted.rotatedRoles.subtracting(forgotten)
         if !rotated.isEmpty { try await self.client.cache.remove(rotated.sorted(), of: self.client.gun) }
         if role.isDelegation { try await self.keep([MetadataUpload(role: role, bytes: bytes)], self.trusted) }
@@ -282,7 +294,12 @@ extension CollectionUpdate {
     /// Metadata of a role exactly as the snapshot lists it, whoever has signed it; nil when none is listed.
     func listedBytes(of role: RoleName) async throws -> [UInt8]? {
         guard let listed = self.trusted.listed(role) else { return nil }
-        return try await self.fetchListed(role, listed, cached: try await self.cached(role))
+        if let cached = try await self.cached(role),
+            (try? listed.verify(cached, role: role, format: self.trusted.format)) != nil
+        {
+            return cached
+        }
+        return try await self.fetchListed(role, listed)
     }
 
     /// Keeps what was verified together.
@@ -331,11 +348,14 @@ extension CollectionUpdate {
         _ role: RoleName,
         _ trusted: TrustedCollection
     ) -> Bool {
+        guard role == .root else {
+            guard let keys = try? trusted.keys(of: role) else { return false }
+            return TrustedCollection.isNewer(present, than: offered, by: keys, format: trusted.format)
+        }
         guard let present = try? UnverifiedMetadata(present, format: trusted.format),
             let offered = try? UnverifiedMetadata(offered, format: trusted.format),
             let version = present.claimedVersion, let offeredVersion = offered.claimedVersion, version > offeredVersion
         else { return false }
-        if role == .root { return (try? trusted.trust.verifyStored(present)) != nil }
-        return (try? trusted.keys(of: role).verify(present)) != nil
+        return (try? trusted.trust.verifyStored(present)) != nil
     }
 }

@@ -4,6 +4,7 @@ import DurableFiles
 import FoundationEssentials
 package import NotaryAPI
 package import TUF
+import Updater
 
 /// What was last trusted of each collection, as files below the trust directory: `tuf/<GUN>/metadata/<role>.json`, exactly as
 /// `notary` and `docker` keep it, so that either may go on where the other stopped.
@@ -32,8 +33,8 @@ package struct MetadataCache: Sendable {
     /// The bytes kept for a role; nil when there are none.
     /// - Throws: ``TrustClientError`` with code `storage`.
     package func read(_ role: RoleName, of gun: GUN) async throws -> [UInt8]? {
-        let path = try self.checkedPath(of: role, in: gun)
-        return try await TrustDirectory.run { try DurableFile.read(path, limit: WireFormat.metadataLimit) }
+        try Self.check([role], gun)
+        return try await TrustDirectory.naming { try await self.folder(of: gun).read(role) }
     }
 
     /// Keeps metadata that was verified together, in the order given.
@@ -49,18 +50,12 @@ package struct MetadataCache: Sendable {
             _ in false
         }
     ) async throws {
-        let paths = try files.map { try self.checkedPath(of: $0.role, in: gun) }
-        let metadata = "\(self.directory(of: gun))/metadata"
-        try await TrustDirectory.run {
-            try DurableFile.makeDirectory(metadata)
-            try TrustDirectory.locked(metadata) {
-                for (file, path) in zip(files, paths) {
-                    let present = try DurableFile.read(path, limit: WireFormat.metadataLimit)
-                    guard present != file.bytes else { continue }
-                    if let present, isNewer(file.role, present, file.bytes) { continue }
-                    if file.role.isDelegation { try DurableFile.makeDirectory(DurableFile.directory(of: path)) }
-                    try DurableFile.replace(path, with: file.bytes)
-                }
+        try Self.check(files.map(\.role), gun)
+        try await TrustDirectory.naming {
+            try await self.folder(of: gun).write(
+                files.map { MetadataFolder.File(role: $0.role, bytes: $0.bytes) }
+            ) { role, present, offered in
+                present.map { isNewer(role, $0, offered) } ?? false
             }
         }
     }
@@ -68,14 +63,11 @@ package struct MetadataCache: Sendable {
     /// Forgets metadata of roles.
     /// - Parameter withDelegations: that of all delegated roles as well.
     package func remove(_ roles: [RoleName], of gun: GUN, withDelegations: Bool = false) async throws {
-        try Self.check(gun)
-        let paths = try roles.map { try self.checkedPath(of: $0, in: gun) }
-        let metadata = "\(self.directory(of: gun))/metadata"
-        try await TrustDirectory.run {
-            guard FileManager.default.fileExists(atPath: metadata) else { return }
-            try TrustDirectory.locked(metadata) {
-                for path in paths { try DurableFile.remove(path) }
-                if withDelegations { try TrustDirectory.removeTree("\(metadata)/\(RoleName.targets.text)") }
+        try Self.check(roles, gun)
+        let folder = self.folder(of: gun)
+        try await TrustDirectory.naming {
+            try await folder.remove(roles) {
+                if withDelegations { try TrustDirectory.removeTree("\(folder.directory)/\(RoleName.targets.text)") }
             }
         }
     }
@@ -120,12 +112,15 @@ package struct MetadataCache: Sendable {
         }
     }
 
-    private func checkedPath(of role: RoleName, in gun: GUN) throws -> String {
-        try Self.check(gun)
-        guard (try? RoleName(notary: role.text)) != nil else {
+    private func folder(of gun: GUN) -> MetadataFolder {
+        MetadataFolder("\(self.directory(of: gun))/metadata") { "\($0.text).json" }
+    }
+
+    private static func check(_ roles: [RoleName], _ gun: GUN) throws {
+        try self.check(gun)
+        for role in roles where (try? RoleName(notary: role.text)) == nil {
             throw TrustClientError(.invalid, "\(role.text.prefix(300)) is not a role that has a file")
         }
-        return self.path(of: role, in: gun)
     }
 
     /// Refuses names whose files would be those of another collection.

@@ -19,35 +19,6 @@ package struct NotaryServer: Sendable {
         case skipped
     }
 
-    /// Times and rates beyond which a server counts as unreachable.
-    package struct Limits: Sendable, Hashable {
-        /// To connect, TLS included.
-        package var connect: TimeAmount
-        /// To answer with a head.
-        package var response: TimeAmount
-        /// Between two pieces of a body.
-        package var idle: TimeAmount
-        /// How long a body may come more slowly than the floor, which is what a server that feeds a byte at a time does.
-        package var grace: TimeAmount
-        /// The slowest average of a body, in bytes a second.
-        package var bytesPerSecond: Int64
-
-        /// Makes limits; the defaults suit a slow line.
-        package init(
-            connect: TimeAmount = .seconds(10),
-            response: TimeAmount = .seconds(60),
-            idle: TimeAmount = .seconds(30),
-            grace: TimeAmount = .seconds(20),
-            bytesPerSecond: Int64 = 1024
-        ) {
-            self.connect = connect
-            self.response = response
-            self.idle = idle
-            self.grace = grace
-            self.bytesPerSecond = bytesPerSecond
-        }
-    }
-
     /// The server's URL, without a slash at its end.
     package let url: String
     /// The host that credentials are for, with its port where one is given.
@@ -61,7 +32,7 @@ package struct NotaryServer: Sendable {
     /// What to make of the server's certificate.
     package var verification: Verification = .full
     /// When to give up.
-    package var limits = Limits()
+    package var limits = TransferLimits()
     /// What the client calls itself.
     package var userAgent = "hallmark"
 
@@ -316,7 +287,7 @@ package final class NotaryTransport: TrustTransport {
             let deadline = NIODeadline.now() + self.server.limits.response
             let response = try await self.client.execute(request, deadline: deadline)
             let status = Int(response.status.code)
-            let reader = BodyReader(limits: self.server.limits, uptime: self.uptime)
+            let reader = BoundedBody(limits: self.server.limits, uptime: self.uptime)
             let body =
                 status == 200
                 ? try await reader.read(response, limit: limit)
@@ -326,6 +297,10 @@ package final class NotaryTransport: TrustTransport {
             throw error
         } catch let error as CancellationError {
             throw error
+        } catch let error as BodyRefusal {
+            let message = "the trust server \(error)"
+            if case .tooLarge = error { throw TrustClientError(TUFError(.tooLarge, message)) }
+            throw TrustClientError(.unreachable, message)
         } catch {
             let failure = ConnectionFailure(
                 error,

@@ -8,8 +8,13 @@ import Foundation
 enum TrustDirectory {
     /// Runs file work on threads of its own, and names its failures in this module's terms.
     static func run<Result: Sendable>(_ work: @escaping @Sendable () throws -> Result) async throws -> Result {
+        try await self.naming { try await BlockingWork.run(work) }
+    }
+
+    /// Names failures of file work in this module's terms.
+    static func naming<Result>(_ work: () async throws -> Result) async throws -> Result {
         do {
-            return try await BlockingWork.run(work)
+            return try await work()
         } catch let error as FileSystemError {
             throw TrustClientError(.storage, error.description)
         }

@@ -218,7 +218,8 @@ struct HTTPServerReplyTests {
                 last = now
                 try await client.channel.eventLoop.scheduleTask(in: .milliseconds(100)) {}.futureResult.get()
             }
-            #expect(last < 64)
+            // It reads until it is told not to, and sockets hold some more.
+            #expect(last < 256)
             try await client.channel.setOption(.autoRead, value: true).get()
             #expect(try await client.read(256 << 20).readableBytes == 256 << 20)
             await client.close()

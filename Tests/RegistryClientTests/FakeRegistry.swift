@@ -27,6 +27,8 @@ final class FakeRegistry: Sendable {
         var cutsAfter: Int?
         /// Sends the body again and again without a length.
         var isEndless = false
+        /// Sends nothing at all.
+        var isSilent = false
     }
 
     struct State: Sendable {
@@ -232,6 +234,7 @@ private final class FakeHandler: ChannelInboundHandler {
 
     private func answer(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         let reply = self.registry.reply(self.request(head))
+        guard !reply.isSilent else { return }
         var headers = reply.headers
         if !reply.isEndless, !headers.contains(name: "Content-Length"), reply.status != .noContent {
             headers.add(name: "Content-Length", value: String(reply.body.count))

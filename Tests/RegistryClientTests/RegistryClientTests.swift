@@ -20,10 +20,12 @@ private let repository: RepositoryName = {
 private func withClient(
     _ registry: FakeRegistry,
     _ credentials: any CredentialSource = FixedCredential(),
+    configure: (inout RegistryClientConfiguration) -> Void = { _ in },
     _ body: (RegistryClient) async throws -> Void
 ) async throws {
     var configuration = RegistryClientConfiguration()
     configuration.sleep = { _ in }
+    configure(&configuration)
     let client = try RegistryClient(
         registry: registry.authority,
         configuration: configuration,
@@ -45,6 +47,14 @@ private func code(_ body: () async throws -> Void) async -> RegistryError.Code? 
         return nil
     } catch {
         return (error as? RegistryError)?.code
+    }
+}
+
+extension ContinuousClock.Instant {
+    /// Moves, and returns where to.
+    fileprivate mutating func move(by duration: Duration) -> Self {
+        self = self.advanced(by: duration)
+        return self
     }
 }
 
@@ -166,12 +176,17 @@ struct BlobDownloadTests {
 
     @Test("A registry that is not there is unreachable")
     func unreachable() async throws {
-        let registry = FakeRegistry()
-        try await registry.start()
-        try await withClient(registry) { client in
-            try await registry.stop()
-            #expect(await code { try await client.ping() } == .unreachable)
-        }
+        var configuration = RegistryClientConfiguration()
+        configuration.sleep = { _ in }
+        // A port that no server of another test is given.
+        let client = try RegistryClient(
+            registry: "127.0.0.1:1",
+            configuration: configuration,
+            credentials: FixedCredential(),
+            logger: Logger(label: "test")
+        )
+        #expect(await code { try await client.ping() } == .unreachable)
+        try await client.shutdown()
     }
 
     @Test("What a registry says is shown without control characters")
@@ -297,6 +312,63 @@ struct AuthenticationTests {
                 return .init(status: .unauthorized, headers: ["WWW-Authenticate": challenge])
             }
             return nil
+        }
+    }
+
+    @Test("A registry that feeds a body too slowly is left, as one is that cuts it off after each byte")
+    func slow() async throws {
+        try await FakeRegistry.run { registry in
+            // How much time each look at the clock finds passed.
+            let step = Mutex(Duration.seconds(10))
+            let instant = Mutex(ContinuousClock.now)
+            try await withClient(registry) { configuration in
+                configuration.minimumBytesPerWindow = 2_000_000
+                configuration.now = { instant.withLock { $0.move(by: step.withLock { $0 }) } }
+            } _: { client in
+                let piece = [UInt8](repeating: 0x20, count: 16 << 10)
+                registry.intercept { request, _ in
+                    request.path.contains("team") ? .init(status: .ok, body: piece, isEndless: true) : nil
+                }
+                #expect(await code { _ = try await fetch(client) } == .tooSlow)
+                let tag = Reference.tag(try Tag("latest"))
+                #expect(await code { _ = try await client.getManifest(repository, tag) } == .tooSlow)
+                #expect(registry.requests(.GET, "team").count == 2)
+
+                step.withLock { $0 = .milliseconds(1) }
+                registry.intercept { _, _ in nil }
+                registry.state.withLock { $0.blobs[blob.digest.description] = content }
+                #expect(try await fetch(client) == content)
+
+                let before = registry.requests(.GET, "/blobs/").count
+                registry.intercept { request, _ in request.path.contains("/blobs/") ? Self.oneByte(request) : nil }
+                #expect(await code { _ = try await fetch(client) } == .unreachable)
+                #expect(registry.requests(.GET, "/blobs/").count - before == client.configuration.maximumAttempts)
+            }
+        }
+    }
+
+    /// The part of the sample blob that is asked for, cut off after its first byte.
+    private static func oneByte(_ request: FakeRegistry.Request) -> FakeRegistry.Reply {
+        let first = request.headers.first(name: "Range").flatMap { Int($0.dropFirst(6).dropLast()) } ?? 0
+        var reply = FakeRegistry.Reply(status: .ok, body: Array(content[first...]), cutsAfter: 1)
+        if first > 0 {
+            reply.status = .partialContent
+            reply.headers = ["Content-Range": "bytes \(first)-\(content.count - 1)/\(content.count)"]
+        }
+        return reply
+    }
+
+    @Test("A registry whose answer does not begin is left")
+    func silent() async throws {
+        try await FakeRegistry.run { registry in
+            registry.intercept { request, _ in request.path.contains("team") ? .init(status: .ok, isSilent: true) : nil
+            }
+            try await withClient(registry) { configuration in
+                configuration.answerTimeout = .milliseconds(200)
+                configuration.maximumAttempts = 2
+            } _: { client in
+                #expect(await code { _ = try await fetch(client) } == .unreachable)
+            }
         }
     }
 

@@ -29,6 +29,8 @@ final class FailureInjector: Sendable {
     /// Called before each write; may wait.
     let beforeWrite = Mutex<(@Sendable () async -> Void)?>(nil)
     let counts = Mutex<[Step: Int]>([:])
+    /// The most memory that the buffers of one write took, in bytes.
+    let mostMemory = Mutex(0)
 
     func fail(_ step: Step, _ number: CInt = EIO) { self.failing.withLock { $0[step] = number } }
     func heal() { self.failing.withLock { $0 = [:] } }
@@ -58,6 +60,8 @@ struct FailingBlobStore: BlobStore {
         var initialSize: Int64 { self.file.initialSize }
 
         func write(_ buffers: [ByteBuffer], at offset: Int64, hasher: Digest.Hasher?) async throws -> Digest.Hasher? {
+            let memory = buffers.reduce(0) { $0 + $1.storageCapacity }
+            self.injector.mostMemory.withLock { $0 = max($0, memory) }
             if let wait = self.injector.beforeWrite.withLock({ $0 }) { await wait() }
             do {
                 try self.injector.pass(.write)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Database
 import Foundation
 import HTTPService
 import NIOHTTP1
@@ -206,6 +207,49 @@ struct ListTests {
             }
             #expect(found.count == 6)
             #expect(Set(found) == pushed)
+        }
+    }
+
+    @Test("a page of referrers is taken from no more manifests than memory should hold, and the rest comes after it")
+    func largeReferrers() async throws {
+        try await RegistryFixture.run { fixture in
+            let subject = Digest(hashing: Array("s".utf8))
+            let repository = try RepositoryName("a")
+            try await fixture.database.write { connection in
+                for number in 0..<9 {
+                    try connection.execute(
+                        """
+                        INSERT INTO manifests
+                        (repository, digest, media_type, size, subject, annotations, pushed_at, content)
+                        VALUES (?, ?, ?, ?, ?, ?, 0, ?)
+                        """,
+                        .text(repository.description),
+                        .text(Digest(hashing: [UInt8(number)]).description),
+                        .text(Samples.imageType),
+                        .integer(number == 4 ? .max : 4 << 20),
+                        .text(subject.description),
+                        .text("{}"),
+                        .blob(Data())
+                    )
+                }
+            }
+            var pages: [Int] = []
+            var last = ""
+            var hasMore = true
+            while hasMore {
+                let page = try await fixture.registry.responder.store.referrers(
+                    of: subject,
+                    in: repository,
+                    artifactType: nil,
+                    after: last,
+                    limit: 500
+                )
+                pages.append(page.elements.count)
+                last = page.elements.last?.digest ?? ""
+                hasMore = page.hasMore && !last.isEmpty
+            }
+            #expect(pages.reduce(0, +) == 9)
+            #expect(pages.allSatisfy { $0 <= 4 })
         }
     }
 }

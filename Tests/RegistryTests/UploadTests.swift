@@ -5,6 +5,7 @@ import HTTPService
 import NIOCore
 import NIOHTTP1
 import OCI
+import Synchronization
 import Testing
 
 @testable import Registry
@@ -306,6 +307,31 @@ struct UploadTests {
             #expect(more.status == 413)
             let put = try await fixture.send(.PUT, location + "?digest=\(Digest(hashing: content[..<1_000]))")
             #expect(put.status == 201)
+        }
+    }
+
+    @Test("A client that sends a byte at a time does not make the upload take more memory than its bytes")
+    func smallPieces() async throws {
+        let injector = FailureInjector()
+        try await RegistryFixture.run(injector: injector) { fixture in
+            let content = Samples.bytes(400_000)
+            let (stream, feed) = AsyncThrowingStream<ByteBuffer, any Error>.makeStream()
+            for start in stride(from: 0, to: content.count, by: 20) {
+                // As read from a socket: a few bytes in memory for many.
+                var buffer = ByteBufferAllocator().buffer(capacity: 1024)
+                buffer.writeBytes(content[start..<start + 20])
+                feed.yield(buffer)
+            }
+            feed.finish()
+            let digest = Digest(hashing: content)
+            let reply = try await fixture.send(
+                .POST,
+                "/v2/a/blobs/uploads/?digest=\(digest)",
+                HTTPRequestBody(streaming: stream)
+            )
+            #expect(reply.status == 201)
+            #expect(injector.mostMemory.withLock { $0 } < 2 * content.count)
+            #expect(Array(try await fixture.send(.GET, "/v2/a/blobs/\(digest)").body) == content)
         }
     }
 }

@@ -122,4 +122,21 @@ struct LiveServerTests {
             #expect(ping.text == "{}")
         }
     }
+
+    @Test("What has to be signed or verified for a reply keeps no connection's thread from the others")
+    func eventLoopsStayFree() async throws {
+        try await self.serve { server, url, client in
+            let gun = "r.example/a"
+            let publisher = try await server.publisher(gun)
+            #expect(try await server.publish(publisher.first(), to: gun).status == 200)
+            let base = "\(url)/v2/\(gun)/_trust/tuf/"
+            server.clock.advance(days: 20)
+            let signatures = server.signer.signatures
+            #expect(try await Self.send(.GET, base + "timestamp.json", client).status == 200)
+            #expect(server.signer.signatures > signatures)
+            #expect(try await Self.send(.GET, base + "snapshot.key", client).status == 200)
+            #expect(try await Self.send(.GET, "\(url)/v2/other/_trust/tuf/timestamp.key", client).status == 200)
+            #expect(server.signer.callsOnEventLoops == 0)
+        }
+    }
 }

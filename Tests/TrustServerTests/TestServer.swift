@@ -7,6 +7,7 @@ import HTTPService
 import Logging
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 import NotaryAPI
 import Synchronization
 import TUF
@@ -29,21 +30,25 @@ final class TestSigner: Signer {
         var pending: [String: KeyID] = [:]
         var isUnavailable = false
         var signatures = 0
+        var callsOnEventLoops = 0
     }
 
     private let state = Mutex(State())
 
     var signatures: Int { self.state.withLock { $0.signatures } }
+    /// How often it was asked by a thread that serves connections.
+    var callsOnEventLoops: Int { self.state.withLock { $0.callsOnEventLoops } }
 
     func setUnavailable(_ isUnavailable: Bool) { self.state.withLock { $0.isUnavailable = isUnavailable } }
 
-    private func checkAvailable(_ state: State) throws {
+    private func checkAvailable(_ state: inout State) throws {
+        if MultiThreadedEventLoopGroup.currentEventLoop != nil { state.callsOnEventLoops += 1 }
         if state.isUnavailable { throw SignerError(.unavailable, "the signer is away") }
     }
 
     func createKey(algorithm: KeyType, gun: String, role: RoleName) async throws -> PublicKey {
         try self.state.withLock { state in
-            try self.checkAvailable(state)
+            try self.checkAvailable(&state)
             let name = "\(gun) \(role)"
             if let id = state.pending[name], let key = state.keys[id] { return key.publicKey }
             let key = TestKey()
@@ -55,14 +60,14 @@ final class TestSigner: Signer {
 
     func publicKey(_ id: KeyID) async throws -> PublicKey? {
         try self.state.withLock { state in
-            try self.checkAvailable(state)
+            try self.checkAvailable(&state)
             return state.keys[id]?.publicKey
         }
     }
 
     func sign(_ message: [UInt8], with id: KeyID) async throws -> TUF.Signature {
         let key = try self.state.withLock { state in
-            try self.checkAvailable(state)
+            try self.checkAvailable(&state)
             state.signatures += 1
             for (name, pending) in state.pending where pending == id { state.pending[name] = nil }
             return state.keys[id]

@@ -18,11 +18,15 @@ public struct ByteOrderedMap<Value> {
     /// A map of unsorted pairs.
     /// - Returns: nil when a key occurs twice.
     public init?(uniqueKeys pairs: [Element]) {
-        let sorted = pairs.sorted { Self.precedes($0.key, $1.key) }
-        for index in sorted.indices.dropFirst() where !Self.precedes(sorted[index - 1].key, sorted[index].key) {
-            return nil
-        }
-        self.elements = sorted
+        self.elements = pairs
+        // What was read from a file mostly is in order.
+        guard !Self.isStrictlyOrdered(pairs) else { return }
+        self.elements.sort { Self.precedes($0.key, $1.key) }
+        guard Self.isStrictlyOrdered(self.elements) else { return nil }
+    }
+
+    private static func isStrictlyOrdered(_ pairs: [Element]) -> Bool {
+        pairs.indices.dropFirst().allSatisfy { self.precedes(pairs[$0 - 1].key, pairs[$0].key) }
     }
 
     /// A map of pairs whose keys are in order, none of them twice.
@@ -77,11 +81,23 @@ public struct ByteOrderedMap<Value> {
     }
 
     private func holds(_ key: String, at position: Int) -> Bool {
-        position < self.elements.count && self.elements[position].key.utf8.elementsEqual(key.utf8)
+        position < self.elements.count && Self.order(self.elements[position].key, key) == 0
     }
 
-    private static func precedes(_ left: String, _ right: String) -> Bool {
-        left.utf8.lexicographicallyPrecedes(right.utf8)
+    private static func precedes(_ left: String, _ right: String) -> Bool { self.order(left, right) < 0 }
+
+    /// Below zero when the first comes before the second, zero when they are equal.
+    private static func order(_ left: String, _ right: String) -> Int {
+        let order = left.utf8.withContiguousStorageIfAvailable { left in
+            right.utf8.withContiguousStorageIfAvailable { right in
+                for index in 0..<Swift.min(left.count, right.count) where left[index] != right[index] {
+                    return left[index] < right[index] ? -1 : 1
+                }
+                return left.count - right.count
+            }
+        }
+        if let order = order ?? nil { return order }
+        return left.utf8.elementsEqual(right.utf8) ? 0 : left.utf8.lexicographicallyPrecedes(right.utf8) ? -1 : 1
     }
 }
 

@@ -13,7 +13,9 @@ public enum CanonicalJSON {
     /// The form of files: canonical, with the escapes that Go's encoder adds, so that a Go peer that decodes and
     /// encodes it again gets the same bytes. Unlike the signed form, it is always valid JSON.
     public static func encodeForWire(_ value: JSONValue) -> [UInt8] {
-        self.encodeForWire(canonical: self.encode(value))
+        var bytes: [UInt8] = []
+        self.writeForWire(self.encode(value)[...], likeGo: true, to: &bytes)
+        return bytes
     }
 
     /// Appends the form that is signed.
@@ -59,43 +61,30 @@ public enum CanonicalJSON {
         bytes.append(UInt8(ascii: "\""))
     }
 
-    /// The form of files of what is in the signed form: what is written otherwise occurs in strings alone.
+    /// Appends the form of files of what is in the signed form: what is written otherwise occurs in strings alone.
     /// - Parameter likeGo: with those escapes too that JSON does not ask for.
-    static func encodeForWire(canonical: [UInt8], likeGo: Bool = true) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(canonical.count + 64)
-        canonical.withUnsafeBufferPointer { canonical in
-            var copied = 0
-            for index in canonical.indices where self.mayNeedEscape(canonical[index]) {
-                guard likeGo || canonical[index] < 0x20, let escaped = self.escape(at: index, of: canonical) else {
-                    continue
-                }
-                // Of a character of several bytes it is the last that is found.
-                let end = index + 1 - escaped.replaced
-                bytes.append(contentsOf: UnsafeBufferPointer(rebasing: canonical[copied..<end]))
+    static func writeForWire(_ canonical: ArraySlice<UInt8>, likeGo: Bool, to bytes: inout [UInt8]) {
+        let span = canonical.span.bytes
+        var copied = 0
+        var index = 0
+        while true {
+            index = likeGo ? span.endOfGoText(from: index) : span.endOfText(from: index)
+            guard index < span.byteCount else { break }
+            if let escaped = self.escape(at: index, of: span) {
+                bytes.append(copied..<index, of: span)
                 bytes.append(contentsOf: escaped.text.utf8)
-                copied = index + 1
+                index += escaped.replaced
+                copied = index
+            } else {
+                index += 1
             }
-            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: canonical[copied...]))
         }
-        return bytes
+        bytes.append(copied..<span.byteCount, of: span)
     }
 
-    /// A first look, which is enough for nearly all bytes.
-    @inline(__always)
-    private static func mayNeedEscape(_ byte: UInt8) -> Bool {
-        switch byte {
-        case ..<0x20, UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "&"), 0xA8, 0xA9: true
-        default: false
-        }
-    }
-
-    /// What to write in place of the bytes that end here; nil when they stand for themselves.
-    private static func escape(
-        at index: Int,
-        of text: UnsafeBufferPointer<UInt8>
-    ) -> (text: String, replaced: Int)? {
-        switch text[index] {
+    /// What to write in place of the bytes that begin here; nil when they stand for themselves.
+    private static func escape(at index: Int, of text: RawSpan) -> (text: String, replaced: Int)? {
+        switch text.byte(index) {
         case UInt8(ascii: "\n"): return ("\\n", 1)
         case UInt8(ascii: "\r"): return ("\\r", 1)
         case UInt8(ascii: "\t"): return ("\\t", 1)
@@ -104,9 +93,13 @@ public enum CanonicalJSON {
         case UInt8(ascii: ">"): return ("\\u003e", 1)
         case UInt8(ascii: "&"): return ("\\u0026", 1)
         // U+2028 and U+2029 are E2 80 A8 and E2 80 A9.
-        case let byte where byte == 0xA8 || byte == 0xA9:
-            guard index >= 2, text[index - 1] == 0x80, text[index - 2] == 0xE2 else { return nil }
-            return (byte == 0xA8 ? "\\u2028" : "\\u2029", 3)
+        case 0xE2:
+            guard index + 2 < text.byteCount, text.byte(index + 1) == 0x80 else { return nil }
+            switch text.byte(index + 2) {
+            case 0xA8: return ("\\u2028", 3)
+            case 0xA9: return ("\\u2029", 3)
+            default: return nil
+            }
         default: return nil
         }
     }

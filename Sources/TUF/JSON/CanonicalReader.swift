@@ -24,19 +24,8 @@ struct CanonicalReader {
         case UInt8(ascii: "t"): return self.scanner.skip("true", bytes) ? .bool(true) : nil
         case UInt8(ascii: "f"): return self.scanner.skip("false", bytes) ? .bool(false) : nil
         case UInt8(ascii: "n"): return self.scanner.skip("null", bytes) ? .null : nil
-        default: return self.integer(bytes)
+        default: return self.scanner.integer(bytes).map { .integer($0) }
         }
-    }
-
-    private mutating func integer(_ bytes: RawSpan) -> JSONValue? {
-        let start = self.scanner.position
-        guard self.scanner.integer(bytes) else { return nil }
-        let isNegative = bytes.byte(start) == UInt8(ascii: "-")
-        var value: Int64 = 0
-        for index in (isNegative ? start + 1 : start)..<self.scanner.position {
-            value = value &* 10 &+ Int64(bytes.byte(index) &- UInt8(ascii: "0"))
-        }
-        return .integer(isNegative ? -value : value)
     }
 
     private mutating func array(_ bytes: RawSpan) -> JSONValue? {

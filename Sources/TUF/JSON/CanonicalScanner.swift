@@ -27,7 +27,7 @@ struct CanonicalScanner {
         case UInt8(ascii: "t"): return self.skip("true", bytes)
         case UInt8(ascii: "f"): return self.skip("false", bytes)
         case UInt8(ascii: "n"): return self.skip("null", bytes)
-        default: return self.integer(bytes)
+        default: return self.integer(bytes) != nil
         }
     }
 
@@ -106,7 +106,7 @@ struct CanonicalScanner {
 
     /// Moves past an integer within ±2^53.
     @inline(__always)
-    mutating func integer(_ bytes: RawSpan) -> Bool {
+    mutating func integer(_ bytes: RawSpan) -> Int64? {
         let isNegative = self.skip(UInt8(ascii: "-"), bytes)
         let start = self.position
         var value: Int64 = 0
@@ -115,12 +115,12 @@ struct CanonicalScanner {
             guard digit < 10 else { break }
             // Checked at each digit, so that the next product is far from overflow.
             value = value &* 10 &+ Int64(digit)
-            guard value <= JSONValue.integerLimit else { return false }
+            guard value <= JSONValue.integerLimit else { return nil }
             self.position &+= 1
         }
-        guard self.position > start else { return false }
-        guard bytes.byte(start) == UInt8(ascii: "0") else { return true }
-        return self.position == start + 1 && !isNegative
+        guard self.position > start else { return nil }
+        if bytes.byte(start) == UInt8(ascii: "0"), self.position > start + 1 || isNegative { return nil }
+        return isNegative ? -value : value
     }
 
     /// Moves past a byte if it is this one.

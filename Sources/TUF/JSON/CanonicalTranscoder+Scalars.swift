@@ -88,7 +88,7 @@ extension CanonicalTranscoder {
     /// RFC 8259 section 6. All in integers: a double would round what is no integer, or too large, to one that is neither.
     mutating func number(_ bytes: RawSpan) throws {
         var scanner = CanonicalScanner(at: self.position, allowsControlCharacters: false)
-        if scanner.integer(bytes), !self.isPartOfNumber(at: scanner.position, bytes) {
+        if scanner.integer(bytes) != nil, !self.isPartOfNumber(at: scanner.position, bytes) {
             self.write(self.position..<scanner.position, of: bytes)
             self.move(to: scanner.position)
         } else {

@@ -17,20 +17,23 @@ public enum Hexadecimal {
 
     /// The bytes, or nil when the text is not pairs of hexadecimal digits.
     public static func decode(_ text: String) -> [UInt8]? {
-        guard text.utf8.count.isMultiple(of: 2) else { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.utf8.count / 2)
-        var high: UInt8?
-        for byte in text.utf8 {
-            guard let digit = self.value(of: byte) else { return nil }
-            if let first = high {
-                bytes.append(first << 4 | digit)
-                high = nil
-            } else {
-                high = digit
+        var text = text
+        return text.withUTF8 { text in
+            guard text.count.isMultiple(of: 2) else { return nil }
+            var isValid = true
+            let bytes = [UInt8](unsafeUninitializedCapacity: text.count / 2) { bytes, count in
+                for index in 0..<(text.count / 2) {
+                    guard let high = self.value(of: text[2 * index]), let low = self.value(of: text[2 * index + 1])
+                    else {
+                        isValid = false
+                        return
+                    }
+                    bytes.initializeElement(at: index, to: high << 4 | low)
+                    count = index + 1
+                }
             }
+            return isValid ? bytes : nil
         }
-        return bytes
     }
 
     static func value(of byte: UInt8) -> UInt8? {

@@ -17,30 +17,53 @@ extension RawSpan {
     /// character, or a byte of no ASCII character. The end when there is none.
     @inline(__always)
     func endOfPlainText(from offset: Int) -> Int {
+        self.first(from: offset) { Self.equal($0, 0x22) | Self.equal($0, 0x5C) | Self.below($0, 0x20) | $0 }
+    }
+
+    /// The first control character from here on. The end when there is none.
+    func endOfText(from offset: Int) -> Int {
+        self.first(from: offset) { Self.below($0, 0x20) }
+    }
+
+    /// The first offset from here on of what Go's encoder may escape, besides quotes and backslashes. The end when there
+    /// is none.
+    func endOfGoText(from offset: Int) -> Int {
+        // Twice 0x3C and 0x3E, but for the second bit.
+        self.first(from: offset) {
+            Self.below($0, 0x20) | Self.equal($0 | Self.ones &* 2, 0x3E) | Self.equal($0, 0x26) | $0
+        }
+    }
+
+    private static let ones: UInt64 = 0x0101_0101_0101_0101
+
+    /// The highest bit of each byte that is this one. Of all that these functions find in a word, only what comes first is
+    /// to be relied on.
+    @inline(__always)
+    private static func equal(_ word: UInt64, _ byte: UInt64) -> UInt64 {
+        let difference = word ^ (self.ones &* byte)
+        return (difference &- self.ones) & ~difference
+    }
+
+    /// The highest bit of each byte below this one.
+    @inline(__always)
+    private static func below(_ word: UInt64, _ byte: UInt64) -> UInt64 {
+        (word &- self.ones &* byte) & ~word
+    }
+
+    /// The first offset from here on of a byte that is found by its highest bit, in words of eight.
+    @inline(__always)
+    private func first(from offset: Int, where find: (UInt64) -> UInt64) -> Int {
         var offset = offset
         while offset &+ 8 <= self.byteCount {
-            let special = Self.special(self.word(offset))
-            guard special == 0 else { return offset &+ special.trailingZeroBitCount >> 3 }
+            let found = find(self.word(offset)) & (Self.ones &* 0x80)
+            guard found == 0 else { return offset &+ found.trailingZeroBitCount >> 3 }
             offset &+= 8
         }
         while offset < self.byteCount {
-            switch self.byte(offset) {
-            case ..<0x20, UInt8(ascii: "\""), UInt8(ascii: "\\"), 0x80...: return offset
-            default: offset &+= 1
-            }
+            guard find(UInt64(self.byte(offset)) | 0x6161_6161_6161_6100) & 0x80 == 0 else { return offset }
+            offset &+= 1
         }
         return offset
-    }
-
-    /// The highest bit of each byte that may not stand for itself; only the lowest of these bits is to be relied on.
-    @inline(__always)
-    private static func special(_ word: UInt64) -> UInt64 {
-        let ones: UInt64 = 0x0101_0101_0101_0101
-        let quote = word ^ (ones &* 0x22)
-        let backslash = word ^ (ones &* 0x5C)
-        let zero = (quote &- ones) & ~quote | (backslash &- ones) & ~backslash
-        let control = (word &- ones &* 0x20) & ~word
-        return (zero | control | word) & (ones &* 0x80)
     }
 
     /// The length of the character of two to four bytes that begins here; nil when it is not valid UTF-8 (Unicode table

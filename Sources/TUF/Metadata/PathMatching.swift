@@ -46,7 +46,10 @@ struct PathPattern {
         var rest = pattern
         while let scalar = rest.popFirst() {
             switch scalar {
-            case "*": elements.append(.anyText)
+            case "*":
+                // Two in a row say what one does.
+                if case .anyText? = elements.last { continue }
+                elements.append(.anyText)
             case "?": elements.append(.anyCharacter)
             case "\\": return nil
             case "[":
@@ -80,8 +83,10 @@ struct PathPattern {
     }
 
     /// Goes back to the last star only: enough, as a later one can take all that an earlier one could. So the time is at most
-    /// the product of both lengths.
+    /// the product of both lengths, and the pattern is hardly longer than the text.
     private static func matches(_ pattern: [Element], _ text: [Unicode.Scalar]) -> Bool {
+        let least = pattern.reduce(0) { if case .anyText = $1 { $0 } else { $0 + 1 } }
+        guard least <= text.count else { return false }
         var (index, position) = (0, 0)
         var star: (index: Int, position: Int)?
         while position < text.count {

@@ -26,8 +26,9 @@ struct TargetShape {
         } else {
             guard scanner.skip("512\":\"", bytes), self.skipDigest(&scanner, bytes, count: 64) else { return false }
         }
-        guard scanner.skip("},\"length\":", bytes), !scanner.skip(UInt8(ascii: "-"), bytes), scanner.integer(bytes)
-        else { return false }
+        guard scanner.skip("},\"length\":", bytes), let length = scanner.integer(bytes), length >= 0 else {
+            return false
+        }
         return scanner.skip(UInt8(ascii: "}"), bytes)
     }
 
@@ -53,34 +54,49 @@ struct TargetShape {
         return scanner.skip(UInt8(ascii: "\""), bytes)
     }
 
-    private typealias Block = SIMD16<UInt8>
-    private typealias Mask = SIMDMask<SIMD16<Int8>>
-
-    /// Whether bytes, 16 or more that are all there, are of a kind. The last 16 may overlap those before.
+    /// Whether bytes, 8 or more that are all there, are of a kind. The last 8 may overlap those before.
     @inline(__always)
-    private static func areAll(
+    static func areAll(
         _ bytes: RawSpan,
         _ start: Int,
         _ count: Int,
-        _ areOfKind: (Block) -> Mask
+        _ areOfKind: (UInt64) -> UInt64
     ) -> Bool {
-        var mask = areOfKind(bytes.unsafeLoadUnaligned(fromByteOffset: start + count - 16, as: Block.self))
-        for block in 0..<(count / 16) {
-            let block = bytes.unsafeLoadUnaligned(fromByteOffset: start + block * 16, as: Block.self)
-            mask.formAnd(areOfKind(block))
+        let last = bytes.word(start &+ count &- 8)
+        var foreign = last
+        var kind = areOfKind(last)
+        var offset = start
+        let end = start &+ count &- 8
+        while offset < end {
+            let word = bytes.word(offset)
+            foreign |= word
+            kind &= areOfKind(word)
+            offset &+= 8
         }
-        return all(mask)
+        // Ranges of bytes are told only of ASCII.
+        return (foreign & Self.highBits) == 0 && (kind & Self.highBits) == Self.highBits
+    }
+
+    private static let ones: UInt64 = 0x0101_0101_0101_0101
+    private static let highBits: UInt64 = 0x8080_8080_8080_8080
+
+    /// The highest bit of each byte that is in a range, of eight that are ASCII.
+    @inline(__always)
+    private static func isIn(_ range: ClosedRange<UInt8>, _ word: UInt64) -> UInt64 {
+        let isAtLeast = word &+ self.ones &* UInt64(0x80 - range.lowerBound)
+        let isMore = word &+ self.ones &* UInt64(0x7F - range.upperBound)
+        return isAtLeast & ~isMore
     }
 
     @inline(__always)
-    private static func areHexadecimal(_ block: Block) -> Mask {
-        (block &- UInt8(ascii: "0")) .< 10 .| (block &- UInt8(ascii: "a")) .< 6
+    static func areHexadecimal(_ word: UInt64) -> UInt64 {
+        self.isIn(0x30...0x39, word) | self.isIn(0x61...0x66, word)
     }
 
     @inline(__always)
-    private static func areBase64(_ block: Block) -> Mask {
-        ((block | 0x20) &- UInt8(ascii: "a")) .< 26 .| (block &- UInt8(ascii: "0")) .< 10
-            .| block .== UInt8(ascii: "+") .| block .== UInt8(ascii: "/")
+    private static func areBase64(_ word: UInt64) -> UInt64 {
+        let letters = self.isIn(0x61...0x7A, word | (self.ones &* 0x20))
+        return letters | self.isIn(0x30...0x39, word) | self.isIn(0x2B...0x2B, word) | self.isIn(0x2F...0x2F, word)
     }
 
     private static func isLastDigit(_ byte: UInt8, count: Int) -> Bool {
@@ -94,9 +110,4 @@ struct TargetShape {
         default: false
         }
     }
-}
-
-extension SIMDMask {
-    /// Both.
-    fileprivate mutating func formAnd(_ other: Self) { self .&= other }
 }

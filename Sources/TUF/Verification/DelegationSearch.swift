@@ -164,7 +164,10 @@ private struct DepthFirst {
                 children.removeSubrange((last + 1)...)
                 self.stack = []
             }
-            self.stack += children.reversed().map { collection.delegation(to: $0, in: targets.delegations) }
+            // No more of them are asked anyway.
+            self.stack += children.prefix(limit + 1).reversed().map {
+                collection.delegation(to: $0, in: targets.delegations)
+            }
             if let file = targets.targets[path] { return .found(current.role, file) }
         }
         return .end

@@ -14,8 +14,11 @@ extension Payload {
     public func signed(by keys: [any SigningKey], format: WireFormat) async throws -> Verified<Self> {
         let message = self.canonical(format: format)
         let signatures = try await Self.signatures(of: keys, on: message, format)
+        let file = Self.file(signatures, format, signedSize: message.count) {
+            format.writeWireForm(canonical: message, to: &$0)
+        }
         return Verified(
-            bytes: Self.file(format.wireForm(canonical: message)[...], signatures, format),
+            bytes: file,
             payload: self,
             signers: signatures.map(\.keyID),
             signatures: signatures,
@@ -49,11 +52,24 @@ extension Payload {
         _ signatures: [Signature],
         _ format: WireFormat
     ) -> [UInt8] {
+        self.file(signatures, format, signedSize: signed.count) { $0 += signed }
+    }
+
+    fileprivate static func file(
+        _ signatures: [Signature],
+        _ format: WireFormat,
+        signedSize: Int,
+        writeSigned: (inout [UInt8]) -> Void
+    ) -> [UInt8] {
+        let list = CanonicalJSON.encodeForWire(.array(signatures.map { format.json($0) }))
+        var bytes: [UInt8] = []
+        // What is signed may be large: no second copy of it is made because the file has to grow.
+        bytes.reserveCapacity(signedSize + list.count + 64)
         // The order of the envelope's members is Go's struct order, not the canonical one.
-        var bytes = Array("{\"signed\":".utf8)
-        bytes += signed
+        bytes += Array("{\"signed\":".utf8)
+        writeSigned(&bytes)
         bytes += Array(",\"signatures\":".utf8)
-        bytes += CanonicalJSON.encodeForWire(.array(signatures.map { format.json($0) }))
+        bytes += list
         bytes.append(UInt8(ascii: "}"))
         return bytes
     }
@@ -85,7 +101,9 @@ extension Verified {
         let more = try await Content.signatures(of: keys, on: Array(original.message.bytes), format)
         let kept = self.signatures.filter { signature in !more.contains { $0.keyID == signature.keyID } }
         return Verified(
-            bytes: Content.file(self.bytes[original.signedRange], kept + more, format),
+            bytes: Content.file(kept + more, format, signedSize: original.signedRange.count) {
+                $0 += self.bytes[original.signedRange]
+            },
             payload: self.payload,
             signers: self.signers.filter { id in !more.contains { $0.keyID == id } } + more.map(\.keyID),
             signatures: kept + more,

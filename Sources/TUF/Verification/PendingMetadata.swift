@@ -38,7 +38,8 @@ public struct PendingMetadata: Sendable {
     /// Begins with a payload that nobody has signed.
     /// - Throws: ``TUFError`` with code `malformed` for a payload that cannot be read again.
     public init(_ payload: some Payload, format: WireFormat) throws {
-        let text = format.wireForm(canonical: payload.canonical(format: format))
+        var text: [UInt8] = []
+        format.writeWireForm(canonical: payload.canonical(format: format), to: &text)
         try self.init(Root.file(text[...], [], format), format: format)
     }
 

@@ -60,6 +60,18 @@ extension TrustedCollection {
         self.root = try self.trust.verifyStored(try UnverifiedMetadata(bytes, format: self.format))
     }
 
+    /// Takes a root that followed the remembered one in an earlier update. What its keys replaced was dropped then.
+    /// - Throws: ``TUFError``: it was not trusted then.
+    public mutating func rememberSuccessor(_ bytes: [UInt8]) throws {
+        guard let old = self.root, self.timestamp == nil, self.rotatedRoles.isEmpty else {
+            throw self.misuse("no remembered root is trusted, or the update has begun")
+        }
+        let candidate = try UnverifiedMetadata(bytes, format: self.format)
+        let new = try self.trust.verify(candidate, after: old.payload, at: self.now)
+        try self.requireNotOlder(new, than: old, .root)
+        self.root = new
+    }
+
     /// Takes a newer root, or the first one. Everything below the root has to come again after it.
     ///
     /// When the keys of timestamp or snapshot have changed, what was remembered of those roles no longer binds: that is how
@@ -123,7 +135,7 @@ extension TrustedCollection {
     public mutating func rememberTimestamp(_ bytes: [UInt8]) {
         guard !self.isForgotten(.timestamp) else { return }
         self.oldTimestamp = Self.newer(
-            try? self.verified(bytes, .timestamp, limit: WireFormat.timestampLimit),
+            try? self.verified(bytes, .timestamp, limit: WireFormat.timestampLimit, known: nil),
             self.oldTimestamp
         )
     }
@@ -132,7 +144,7 @@ extension TrustedCollection {
     public mutating func rememberSnapshot(_ bytes: [UInt8]) {
         guard !self.isForgotten(.snapshot) else { return }
         self.oldSnapshot = Self.newer(
-            try? self.verified(bytes, .snapshot, limit: WireFormat.metadataLimit),
+            try? self.verified(bytes, .snapshot, limit: WireFormat.metadataLimit, known: nil),
             self.oldSnapshot
         )
     }
@@ -150,7 +162,12 @@ extension TrustedCollection {
     /// - Throws: ``TUFError`` with code `thresholdNotMet`, `rollback`, `expired`, `malformed` or `tooLarge`.
     public mutating func updateTimestamp(_ bytes: [UInt8]) throws {
         try self.requireCurrentRoot()
-        var new: Verified<Timestamp> = try self.verified(bytes, .timestamp, limit: WireFormat.timestampLimit)
+        var new = try self.verified(
+            bytes,
+            .timestamp,
+            limit: WireFormat.timestampLimit,
+            known: self.oldTimestamp
+        )
         if let old = self.oldTimestamp {
             if new.payload.version == old.payload.version { new = old }
             try self.requireNotOlder(new, than: old, .timestamp)
@@ -169,7 +186,7 @@ extension TrustedCollection {
     public mutating func updateSnapshot(_ bytes: [UInt8]) throws {
         guard let timestamp = self.timestamp else { throw self.misuse("no timestamp is trusted yet") }
         try timestamp.payload.snapshot.verify(bytes, role: .snapshot, format: self.format)
-        let new: Verified<Snapshot> = try self.verified(bytes, .snapshot, limit: WireFormat.metadataLimit)
+        let new = try self.verified(bytes, .snapshot, limit: WireFormat.metadataLimit, known: self.oldSnapshot)
         try self.require(timestamp.payload.snapshot.version, is: new.payload.version, .snapshot)
         if let old = self.oldSnapshot {
             try self.requireNotOlder(new, than: old, .snapshot)
@@ -195,12 +212,13 @@ extension TrustedCollection {
     private func verified<Content: Payload>(
         _ bytes: [UInt8],
         _ role: RoleName,
-        limit: Int
+        limit: Int,
+        known: Verified<Content>?
     ) throws -> Verified<Content> {
         guard bytes.count <= limit else { throw TUFError(.tooLarge, role: role, "has more than \(limit) bytes") }
-        return try UnverifiedMetadata(bytes, format: self.format).verified(
-            by: try self.requireRoot().payload.keys(of: role)
-        )
+        let keys = try self.requireRoot().payload.keys(of: role)
+        if let known, known.covers(bytes, by: keys) { return known }
+        return try UnverifiedMetadata(bytes, format: self.format).verified(by: keys)
     }
 
     private func requireNotOlder<Content>(
@@ -286,7 +304,9 @@ extension TrustedCollection {
             throw TUFError(.tooLarge, role: role, "has more than \(WireFormat.metadataLimit) bytes")
         }
         try listed.verify(bytes, role: role, format: self.format)
-        let new: Verified<Targets> = try UnverifiedMetadata(bytes, format: self.format).verified(by: try keys())
+        let keys = try keys()
+        let known = self.oldTargets[role].flatMap { $0.covers(bytes, by: keys) ? $0 : nil }
+        let new = try known ?? UnverifiedMetadata(bytes, format: self.format).verified(by: keys)
         try self.require(listed.version, is: new.payload.version, role)
         return new
     }
@@ -383,5 +403,22 @@ extension TrustedCollection {
         let new = try self.verifiedTargets(role, bytes, in: snapshot.payload) { delegation.keys }
         try new.requireCurrent(at: self.expiryNow, role: role)
         self.delegated[delegation] = new
+    }
+
+    /// All roles that a loaded one delegates to and that have metadata, in order of priority: for who wants to know of every
+    /// target. Which role a target is taken from is for ``DelegationSearch`` to say.
+    public func delegations(in delegation: TrustedDelegation) -> [TrustedDelegation] {
+        guard let delegations = self.targets(delegation)?.payload.delegations else { return [] }
+        var roles = delegations.roles
+        if let succinct = delegations.succinctRoles {
+            roles = self.snapshot?.payload.meta.compactMap { succinct[RoleName($0.key)] } ?? []
+        }
+        return roles.filter { self.listed($0.name) != nil }.map { self.delegation(to: $0, in: delegations) }
+    }
+
+    /// The top-level targets role, as the root delegates to it.
+    /// - Throws: ``TUFError`` with code `order` when no root is trusted.
+    public var topLevelTargets: TrustedDelegation {
+        get throws { try self.delegation(to: .targets) }
     }
 }

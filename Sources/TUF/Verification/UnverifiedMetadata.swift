@@ -58,7 +58,7 @@ public struct UnverifiedMetadata: Sendable {
         by keys: RoleKeys
     ) throws -> Verified<Content> {
         let signers = try keys.verify(self)
-        return Verified(self, payload: try self.payload(), signers: signers)
+        return Verified(self, payload: try self.payload(), signers: signers, keys: keys)
     }
 
     /// Whether a key has signed this.
@@ -91,6 +91,8 @@ public struct Verified<Content: Payload>: Sendable {
     public let format: WireFormat
     /// The bytes that are signed, in canonical form: they tell whether two files say the same.
     let message: SignedMessage
+    /// The keys and threshold that were asked for; nil for what was only just signed here.
+    let keys: RoleKeys?
 
     init(
         bytes: [UInt8],
@@ -98,8 +100,10 @@ public struct Verified<Content: Payload>: Sendable {
         signers: [KeyID],
         signatures: [Signature],
         format: WireFormat,
-        message: SignedMessage
+        message: SignedMessage,
+        keys: RoleKeys? = nil
     ) {
+        self.keys = keys
         self.bytes = bytes
         self.payload = payload
         self.signers = signers
@@ -108,15 +112,21 @@ public struct Verified<Content: Payload>: Sendable {
         self.message = message
     }
 
-    init(_ metadata: UnverifiedMetadata, payload: Content, signers: [KeyID]) {
+    init(_ metadata: UnverifiedMetadata, payload: Content, signers: [KeyID], keys: RoleKeys? = nil) {
         self.init(
             bytes: metadata.bytes,
             payload: payload,
             signers: signers,
             signatures: metadata.signatures,
             format: metadata.format,
-            message: metadata.message
+            message: metadata.message,
+            keys: keys
         )
+    }
+
+    /// Whether these are the very bytes that were verified, against the very keys.
+    func covers(_ bytes: [UInt8], by keys: RoleKeys) -> Bool {
+        self.keys == keys && self.bytes == bytes
     }
 
     /// Checks the expiry: Notary's is past when it lies strictly before the given time, TUF's at that very time.

@@ -91,7 +91,7 @@ extension Snapshot {
         guard self[.targets] != nil else { throw TUFError(.invalid, role: .snapshot, "does not list targets") }
     }
 
-    private static func role(of name: String) -> String? {
+    static func role(of name: String) -> String? {
         guard name.utf8.count > self.suffix.utf8.count,
             name.utf8.suffix(self.suffix.utf8.count).elementsEqual(self.suffix.utf8)
         else { return nil }

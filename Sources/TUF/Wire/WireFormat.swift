@@ -52,10 +52,10 @@ extension WireFormat {
 // MARK: - Envelopes
 
 extension WireFormat {
-    /// What is signed as a file has it: canonical JSON, but for the characters that have to be escaped in JSON or, by Notary's
+    /// Appends what is signed as a file has it: canonical JSON, but for the characters that have to be escaped in JSON or, by Notary's
     /// Go, are.
-    func wireForm(canonical: [UInt8]) -> [UInt8] {
-        CanonicalJSON.encodeForWire(canonical: canonical, likeGo: self == .notary)
+    func writeWireForm(canonical: [UInt8], to bytes: inout [UInt8]) {
+        CanonicalJSON.writeForWire(canonical[...], likeGo: self == .notary, to: &bytes)
     }
 
     func signatures(_ values: [JSONValue]) throws -> [Signature] {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
+import HTTPService
 import Logging
 import NotaryAPI
 import Synchronization
@@ -9,7 +10,9 @@ import TUF
 /// All collections: the database, and what is in memory of it.
 final class Collections: Sendable {
     let store: TrustStore
-    let locks = CollectionLocks()
+    /// An optimisation: of publishers who race, all but one would have to start again. What keeps the store right is the
+    /// check in the transaction, which also holds between processes.
+    let locks = KeyedLock<GUN>()
     let configuration: TrustServerConfiguration
     let now: @Sendable () -> Date
 

@@ -75,7 +75,12 @@ struct TrustResponder: HTTPResponder {
 
     private func answerOrRefuse(_ request: HTTPRequest, _ path: TrustPath) async throws -> HTTPResponse {
         do {
-            return try await self.answer(request, path)
+            guard Self.mayTakeLong(path) else { return try await self.answer(request, path) }
+            // Reading a snapshot of megabytes, checking a root and signing take their time: not on the connection's event
+            // loop, which serves others too.
+            return try await withTaskExecutorPreference(globalConcurrentExecutor) {
+                try await self.answer(request, path)
+            }
         } catch let error as NotaryError {
             return error.response
         } catch is CancellationError {
@@ -86,6 +91,13 @@ struct TrustResponder: HTTPResponder {
         } catch {
             self.log(error, request)
             return NotaryError(.unknown, detail: .empty).response
+        }
+    }
+
+    private static func mayTakeLong(_ path: TrustPath) -> Bool {
+        switch path {
+        case .metadata(_, _, .current), .key, .changefeed: true
+        case .metadata, .collection, .ping, .health, .metrics: false
         }
     }
 

@@ -89,7 +89,7 @@ enum ExitStatus: Int32, Sendable {
         self =
             switch code {
             case .digestMismatch: .contentMismatch
-            case .unreachable: .unreachable
+            case .unreachable, .tooSlow: .unreachable
             case .unauthorized, .denied: .unauthorised
             case .notFound, .rejected, .invalidResponse, .credentials: .failure
             }

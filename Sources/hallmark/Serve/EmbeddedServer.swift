@@ -37,7 +37,7 @@ struct EmbeddedServer {
     /// Opens the storage, and binds both addresses: connections wait from here on.
     /// - Throws: ``CommandError`` for what whoever started it can put right.
     static func open(_ configuration: Configuration, logger: Logger) async throws -> EmbeddedServer {
-        OpenFiles.raiseLimit()
+        let openFiles = OpenFiles.raiseLimit()
         let directory = configuration.directory
         try DataDirectory.prepare(directory)
         let registryDatabase = try await SQLiteDatabase(path: directory + "/registry.sqlite")
@@ -61,21 +61,22 @@ struct EmbeddedServer {
             configuration.certificate.map { .files(certificate: $0.chain, key: $0.key) } ?? .authority(authority),
             logger: logger
         )
+        func http(_ address: ListenAddress, _ tls: TLSContextSource?) -> HTTPServerConfiguration {
+            var http = HTTPServerConfiguration(host: address.host, port: address.port, tls: tls)
+            http.maximumConnections = OpenFiles.connections(
+                within: openFiles,
+                servers: 2,
+                atMost: http.maximumConnections
+            )
+            return http
+        }
         let registryHTTP = HTTPServer(
-            configuration: HTTPServerConfiguration(
-                host: configuration.registry.host,
-                port: configuration.registry.port,
-                tls: configuration.registryUsesTLS ? identity.contexts : nil
-            ),
+            configuration: http(configuration.registry, configuration.registryUsesTLS ? identity.contexts : nil),
             responder: registry.responder,
             logger: logger
         )
         let trustHTTP = HTTPServer(
-            configuration: HTTPServerConfiguration(
-                host: configuration.trustServer.host,
-                port: configuration.trustServer.port,
-                tls: identity.contexts
-            ),
+            configuration: http(configuration.trustServer, identity.contexts),
             responder: trust.responder,
             logger: logger
         )

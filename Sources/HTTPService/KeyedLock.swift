@@ -3,12 +3,14 @@
 import Synchronization
 
 /// Lets one task at a time do something about one key; tasks that wait take turns in the order they came.
-final class KeyedLock<Key: Hashable & Sendable>: Sendable {
+package final class KeyedLock<Key: Hashable & Sendable>: Sendable {
     /// Those who wait, by key. A key is there while somebody holds it.
     private let waiting = Mutex<[Key: [CheckedContinuation<Void, Never>]]>([:])
 
+    package init() {}
+
     /// Runs the body while no other body runs for the key. Waiting does not end early on cancellation: bodies are short.
-    func withLock<Result>(_ key: Key, _ body: () async throws -> Result) async throws -> Result {
+    package func withLock<Result>(_ key: Key, _ body: () async throws -> Result) async rethrows -> Result {
         await withCheckedContinuation { continuation in
             let isFree = self.waiting.withLock { waiting in
                 guard waiting[key] != nil else {
