@@ -7,13 +7,18 @@ need_hallmark "only hallmark has this command"
 step "help is on standard output, and ends with 0"
 succeeds hallmark --help
 [[ -z $ERR ]] || fail "something is on standard error"
-for verb in serve push pull inspect list key; do says "  $verb "; done
+for verb in serve push pull inspect init add addhash remove publish refresh list verify status reset witness sign \
+    delegation key; do
+    says "  $verb "
+done
 for code in "0 done" "1 other" "2 usage" "10 no trust" "11 not" "12 signature" "13 expired" "14 rollback" "15 content" "20 cannot" "21 not"; do
     [[ $(tr -s '\n ' '  ' <<<"$OUT") == *"$code"* ]] || fail "no exit code: $code"
 done
 
 step "each verb has help of its own, without a server or a home"
-for verb in serve push pull inspect list key "key list"; do
+for verb in serve push pull inspect init add addhash remove publish refresh list verify status reset witness sign \
+    delegation "delegation add" "delegation remove" "delegation bins" "delegation list" \
+    key "key list" "key generate" "key rotate"; do
     # shellcheck disable=SC2086
     succeeds env --unset HOME hallmark $verb --help
     says "USAGE: hallmark $verb"

@@ -25,7 +25,23 @@ says "docker-archive"
 exits 2 hallmark pull --server http://127.0.0.1:1 127.0.0.1:1/a:b out
 says "https"
 exits 2 hallmark list --server $nowhere --role snapshot example.com/a
-exits 2 hallmark list --server $nowhere ../a
+exits 2 hallmark list --server $nowhere a/../b
+for verb in "add example.com/a name file" "addhash example.com/a name 1 --sha256 $(printf '%064d' 0)" \
+    "remove example.com/a name" "publish example.com/a" "status example.com/a" "reset example.com/a" \
+    "refresh example.com/a" "delegation list example.com/a" "key rotate example.com/a root" "init example.com/a"; do
+    # shellcheck disable=SC2086
+    exits 2 hallmark $verb
+    says "a directory begins with / or ./"
+done
+exits 2 hallmark publish https://127.0.0.1:1/
+exits 2 hallmark addhash ./a name 1
+says "--sha256"
+exits 2 hallmark init ./a --expires root=never
+exits 2 hallmark init ./a --threshold root=0
+exits 2 hallmark init ./a --key nobody=file
+exits 10 hallmark add ./a name /etc/hostname
+exits 10 hallmark status ./a
+[[ ! -e a ]] || fail "a directory was made"
 exits 2 hallmark key list --output xml
 says "json"
 exits 2 hallmark serve --tls-certificate chain.pem

@@ -82,14 +82,23 @@ package struct LocalFiles: RepositoryFiles {
         }
     }
 
-    package func remove(_ path: String) throws {
-        _ = try Self.naming { try DurableFile.remove(self.path(path)) }
+    package func remove(_ paths: [String]) throws {
+        try Self.naming {
+            for path in paths.map(self.path) {
+                do {
+                    try systemCall("remove", path) { unlink(path) }
+                } catch let error as FileSystemError where error.number == ENOENT {}
+            }
+            for directory in Set(paths.map { DurableFile.directory(of: self.path($0)) })
+            where FileManager.default.fileExists(atPath: directory) {
+                try DurableFile.syncDirectory(directory)
+            }
+        }
     }
 
     package func removeTemporaryFiles(in directory: String) throws {
-        for name in try self.list(directory) where name.hasPrefix(".") && name.hasSuffix(".tmp") {
-            try self.remove("\(directory)/\(name)")
-        }
+        let names = try self.list(directory).filter { $0.hasPrefix(".") && $0.hasSuffix(".tmp") }
+        if !names.isEmpty { try self.remove(names.map { "\(directory)/\($0)" }) }
     }
 
     package func take(_ source: String, into directory: String) throws -> TargetFile {

@@ -8,7 +8,7 @@ package enum MetadataChanges {
     package static let targetLimit = 200
 
     /// Compares metadata of a kind with what is trusted; nil before the first.
-    /// - Throws: ``TUF/TUFError`` when the metadata cannot be read as what it says it is; ``RepositoryError`` with code
+    /// - Throws: `TUFError` when the metadata cannot be read as what it says it is; ``RepositoryError`` with code
     ///   `malformed` when it does not say.
     package static func lines(
         of new: PendingMetadata,
@@ -78,7 +78,10 @@ package enum MetadataChanges {
         _ new: ByteOrderedMap<JSONValue>,
         _ old: ByteOrderedMap<JSONValue>
     ) -> [String] {
-        Set(new.keys + old.keys).sorted().filter { new[$0] != old[$0] }.map { "other member \($0.prefix(64)) changes" }
+        // The version of the specification is in all metadata: to see it come is no news.
+        Set(new.keys + old.keys).sorted()
+            .filter { new[$0] != old[$0] && !($0 == "spec_version" && old[$0] == nil) }
+            .map { "other member \($0.prefix(64)) changes" }
     }
 
     // MARK: Targets

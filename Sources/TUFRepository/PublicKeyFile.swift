@@ -14,7 +14,7 @@ package enum PublicKeyFile {
     package static let limit = 64 << 10
 
     /// The text of a key's file.
-    /// - Throws: ``TUF/TUFError`` with code `invalidKey`.
+    /// - Throws: `TUFError` with code `invalidKey`.
     package static func text(_ key: PublicKey) throws -> String {
         let bare = try key.withoutCertificate
         let digits = Base64.encode(bare.type == .ed25519 ? self.ed25519Prefix + bare.bytes : bare.bytes)
@@ -28,7 +28,7 @@ package enum PublicKeyFile {
     }
 
     /// Reads a key, and spells it as TUF's format does.
-    /// - Throws: ``RepositoryError`` with code `malformed`; ``TUF/TUFError`` with code `invalidKey`.
+    /// - Throws: ``RepositoryError`` with code `malformed`; `TUFError` with code `invalidKey`.
     package static func key(_ bytes: [UInt8]) throws -> PublicKey {
         let lines = String(decoding: bytes.prefix(self.limit), as: UTF8.self)
             .split(whereSeparator: \.isNewline).map { $0.filter { !$0.isWhitespace || $0 == " " } }

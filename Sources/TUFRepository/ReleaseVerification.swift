@@ -14,7 +14,7 @@ struct ReleaseVerification {
     }
 
     /// Reads it with the root that it brings, or that there is.
-    /// - Throws: ``TUF/TUFError`` with what a client would refuse.
+    /// - Throws: `TUFError` with what a client would refuse.
     mutating func check() throws {
         let root = self.release.root?.metadata.bytes
         guard let trusted = self.working.publishedRoot?.bytes ?? root else {

@@ -3,7 +3,7 @@
 import TUF
 
 /// Why a repository, or metadata that waits for signatures, could not be changed. What metadata itself is refused for is a
-/// ``TUF/TUFError``. Two errors are equal when their codes are.
+/// `TUFError`. Two errors are equal when their codes are.
 package struct RepositoryError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The kind of failure.
     package enum Code: String, Sendable, Hashable {

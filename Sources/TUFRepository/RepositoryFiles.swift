@@ -18,11 +18,16 @@ package protocol RepositoryFiles: Sendable {
     func replace(_ path: String, with bytes: [UInt8]) throws
     /// Gives a file one more name, in place of another file of that name.
     func link(_ path: String, to new: String) throws
-    /// Removes a file; not an error when there is none.
-    func remove(_ path: String) throws
+    /// Removes files, durably when all are gone; not an error when there is none of a name.
+    func remove(_ paths: [String]) throws
     /// Copies a file from anywhere into a directory, under the SHA-256 of its content, hashing while it copies.
     /// - Returns: its length and hashes.
     func take(_ source: String, into directory: String) throws -> TargetFile
     /// Removes temporary files that a crash left in a directory.
     func removeTemporaryFiles(in directory: String) throws
+}
+
+extension RepositoryFiles {
+    /// Removes a file; not an error when there is none.
+    func remove(_ path: String) throws { try self.remove([path]) }
 }

@@ -11,7 +11,7 @@ package struct RepositorySettings: Sendable, Hashable {
         /// Before the expiry, when the role is due to be signed again.
         package var margin: Int64
 
-        /// - Parameter margin: a third of the validity by default.
+        /// Makes times; the margin is a third of the validity by default.
         package init(validity: Int64, margin: Int64? = nil) {
             self.validity = validity
             self.margin = margin ?? validity / 3

@@ -47,7 +47,7 @@ package final class StoredSigningKeys: SigningKeySource {
     }
 
     /// Makes a key and stores it encrypted.
-    /// - Throws: ``KeyStore/KeyStoreError``.
+    /// - Throws: `KeyStoreError`.
     package func generate(_ algorithm: PrivateKey.Algorithm, for role: RoleName) async throws -> PublicKey {
         let key = try await PrivateKey.generate(algorithm)
         let entry = try await self.store.add(key, role: role, passphrases: self.passphrases)

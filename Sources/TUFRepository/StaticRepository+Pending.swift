@@ -68,9 +68,8 @@ extension StaticRepository {
 
     func removePending() throws {
         try self.files.remove(Self.index)
-        for name in try self.files.list(RepositoryLayout.pending) where RepositoryLayout.parse(name) != nil {
-            try self.files.remove("\(RepositoryLayout.pending)/\(name)")
-        }
+        let names = try self.files.list(RepositoryLayout.pending).filter { RepositoryLayout.parse($0) != nil }
+        if !names.isEmpty { try self.files.remove(names.map { "\(RepositoryLayout.pending)/\($0)" }) }
     }
 
     /// What is published already, or overtaken: a crash may have left it.
@@ -102,7 +101,7 @@ extension StaticRepository {
     }
 
     /// The ceremonies that are going on.
-    /// - Throws: ``RepositoryError``; ``TUF/TUFError``.
+    /// - Throws: ``RepositoryError``; `TUFError`.
     package func ceremonies() async throws -> [SigningCeremony] {
         try await self.blocking {
             var working = try self.working()

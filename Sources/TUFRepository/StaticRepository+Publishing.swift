@@ -21,7 +21,7 @@ extension StaticRepository {
     ///
     /// Everything is read as a client would before the first file is written. When signatures are missing, the metadata is put
     /// into `pending` for others to sign, and nothing is published.
-    /// - Throws: ``RepositoryError``; ``TUF/TUFError`` with what a client would refuse.
+    /// - Throws: ``RepositoryError``; `TUFError` with what a client would refuse.
     package func publish() async throws -> PublishOutcome {
         try await self.locked { try await self.advance(stagedChanges: true) }
     }
@@ -158,8 +158,10 @@ extension StaticRepository {
             for ceremony in order where !isUnseen(ceremony.role) { try self.write(ceremony) }
             // From here on it is published, and what is left over is only cleared away.
             if isPending { try self.removePending() }
-            for change in changes { try self.files.remove("\(RepositoryLayout.changes)/\(change.name)") }
-            if !changes.isEmpty { try self.removeUnusedContent() }
+            if !changes.isEmpty {
+                try self.files.remove(changes.map { "\(RepositoryLayout.changes)/\($0.name)" })
+                try self.removeUnusedContent()
+            }
             return PublishOutcome(
                 published: order.map { ($0.role, $0.metadata.version ?? 0) },
                 pending: [],

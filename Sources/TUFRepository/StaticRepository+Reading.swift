@@ -44,7 +44,7 @@ package struct ListedDelegation: Sendable {
 extension StaticRepository {
     /// All published targets: each path once, from the role that readers find it in.
     /// - Parameter roles: only what these list; all for none.
-    /// - Throws: ``RepositoryError``; ``TUF/TUFError``.
+    /// - Throws: ``RepositoryError``; `TUFError`.
     package func list(roles: [RoleName] = []) async throws -> [ListedTarget] {
         try await self.blocking {
             var working = try self.working()
@@ -61,7 +61,7 @@ extension StaticRepository {
     }
 
     /// All published delegations in order.
-    /// - Throws: ``RepositoryError``; ``TUF/TUFError``.
+    /// - Throws: ``RepositoryError``; `TUFError`.
     package func delegations() async throws -> [(delegation: ListedDelegation, keys: [KeyID])] {
         try await self.blocking {
             var working = try self.working()
@@ -82,7 +82,7 @@ extension StaticRepository {
     }
 
     /// Versions, expiries and keys of all roles, what is staged, and what waits for whose signatures.
-    /// - Throws: ``RepositoryError``; ``TUF/TUFError``.
+    /// - Throws: ``RepositoryError``; `TUFError`.
     package func status() async throws -> RepositoryStatus {
         let ceremonies = try await self.ceremonies()
         return try await self.blocking {
@@ -130,7 +130,7 @@ extension StaticRepository {
     /// the snapshot and every role; and checks that the targets' files are there and what is listed.
     /// - Parameter checksContent: whether to read the targets' files. One that is not there may be elsewhere.
     /// - Returns: how many roles and files were read, and the paths of targets that have no file here.
-    /// - Throws: ``TUF/TUFError`` with what a client would refuse; ``RepositoryError``.
+    /// - Throws: `TUFError` with what a client would refuse; ``RepositoryError``.
     package func verify(
         checksContent: Bool = true
     ) async throws -> (roles: Int, files: Int, absent: [String]) {

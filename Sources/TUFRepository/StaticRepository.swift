@@ -190,13 +190,8 @@ extension StaticRepository {
         try await self.locked {
             try await self.blocking {
                 try prepare()
-                let staged = try self.stagedChanges()
-                // What cannot be done is said now, not when it is published.
-                var working = try self.working()
-                if working.root != nil, try self.pendingNames().isEmpty {
-                    for change in staged.map(\.change) + changes { try working.apply(change) }
-                }
-                var next = (staged.last.flatMap { Int($0.name.prefix(12)) } ?? 0) + 1
+                try self.check(changes)
+                var next = (try self.stagedNames().last.flatMap { Int($0.prefix(12)) } ?? 0) + 1
                 for change in changes {
                     let digits = String(next)
                     let name = String(repeating: "0", count: max(0, 12 - digits.utf8.count)) + digits + ".json"
@@ -207,7 +202,26 @@ extension StaticRepository {
         }
     }
 
-    private func requireRepository() async throws {
+    /// Says of what cannot be done that it cannot now, not when it is published.
+    private func check(_ changes: [StagedChange]) throws {
+        // Where a target's path is right and no role is named, nothing can be wrong: there may be a million of them to read.
+        let areSimple = try changes.allSatisfy { change in
+            switch change {
+            case .addTarget(let path, _, role: nil):
+                try RepositoryLayout.check(targetPath: path)
+                return true
+            case .removeTarget(_, role: nil): return true
+            default: return false
+            }
+        }
+        guard !areSimple, try self.pendingNames().isEmpty else { return }
+        var working = try self.working()
+        guard working.root != nil else { return }
+        for change in try self.stagedChanges().map(\.change) + changes { try working.apply(change) }
+    }
+
+    /// - Throws: ``RepositoryError`` with code `noRepository` when there is none.
+    package func requireRepository() async throws {
         try await self.blocking {
             guard try self.files.exists(RepositoryLayout.settings) else {
                 throw RepositoryError(
@@ -218,15 +232,19 @@ extension StaticRepository {
         }
     }
 
+    private func stagedNames() throws -> [String] {
+        try self.files.list(RepositoryLayout.changes).filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }.sorted()
+    }
+
     /// The staged changes in order.
     /// - Throws: ``RepositoryError`` with code `malformed` or `storage`.
     func stagedChanges() throws -> [Staged] {
-        let names = try self.files.list(RepositoryLayout.changes).filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }
+        let names = try self.stagedNames()
         guard names.count <= Self.countLimit else {
             throw RepositoryError(.malformed, "more than \(Self.countLimit) changes are staged: reset them")
         }
         let pending = Set(try self.pendingChanges())
-        return try names.sorted().compactMap { name in
+        return try names.compactMap { name in
             let path = "\(RepositoryLayout.changes)/\(name)"
             guard let bytes = try self.files.read(path, limit: Self.changeLimit) else { return nil }
             do {
@@ -244,9 +262,8 @@ extension StaticRepository {
         try await self.locked {
             try await self.blocking {
                 if try self.working().publishedRoot != nil { try self.removePending() }
-                for name in try self.files.list(RepositoryLayout.changes) {
-                    try self.files.remove("\(RepositoryLayout.changes)/\(name)")
-                }
+                let names = try self.files.list(RepositoryLayout.changes)
+                if !names.isEmpty { try self.files.remove(names.map { "\(RepositoryLayout.changes)/\($0)" }) }
                 try self.removeUnusedContent()
             }
         }
@@ -260,8 +277,7 @@ extension StaticRepository {
                 return Hexadecimal.encode(file.hashes.sha256 ?? [])
             }
         )
-        for name in try self.files.list(RepositoryLayout.content) where !used.contains(name) {
-            try self.files.remove("\(RepositoryLayout.content)/\(name)")
-        }
+        let unused = try self.files.list(RepositoryLayout.content).filter { !used.contains($0) }
+        if !unused.isEmpty { try self.files.remove(unused.map { "\(RepositoryLayout.content)/\($0)" }) }
     }
 }

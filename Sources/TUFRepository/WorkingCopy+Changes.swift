@@ -47,20 +47,27 @@ extension WorkingCopy {
     /// Changes a role that lists targets.
     /// - Parameter body: returns whether it changes anything.
     private mutating func edit(_ role: RoleName, _ body: (inout Targets) throws -> Bool) throws {
-        guard var targets = try self.targets(role) else {
+        // Taken out while it changes: a second reference would make each change copy all that came before it.
+        if var targets = self.edited.removeValue(forKey: role) {
+            defer { self.edited[role] = targets }
+            _ = try body(&targets)
+            return
+        }
+        guard var targets = try self.published(role)?.payload else {
             throw RepositoryError(.notFound, "there is no role \(role): delegate to it first")
         }
-        guard try body(&targets) else { return }
-        self.edited[role] = targets
-        self.forgetTables()
+        if try body(&targets) { self.edited[role] = targets }
     }
 
     private mutating func editDelegations(of role: RoleName, _ body: (inout Delegations) throws -> Void) throws {
         try self.edit(role) {
-            let before = $0.delegations
-            try body(&$0.delegations)
-            return $0.delegations != before
+            var delegations = $0.delegations
+            try body(&delegations)
+            guard delegations != $0.delegations else { return false }
+            $0.delegations = delegations
+            return true
         }
+        self.forgetTables()
     }
 
     /// Gives a delegated role its first metadata.
@@ -206,6 +213,7 @@ extension WorkingCopy {
             }
             return true
         }
+        self.forgetTables()
         for name in names { try self.ensureMetadata(of: name) }
         // What there is moves with its paths.
         for (path, file) in top.targets {

@@ -34,11 +34,16 @@ struct WorkingCopy: Sendable {
         let isPublished: Bool
     }
 
-    /// The keys of many roles by name, once somebody has asked for one of them.
-    private var tables: [TableKey: [RoleName: RoleKeys]] = [:]
+    /// What many roles are delegated with, by name, once somebody has asked for one of them.
+    private var tables: [TableKey: [RoleName: Entry]] = [:]
+
+    private struct Entry {
+        let keys: RoleKeys
+        let isBin: Bool
+    }
 
     /// Reads the root, timestamp and snapshot.
-    /// - Throws: ``RepositoryError`` with code `noRepository`, `malformed` or `storage`; ``TUF/TUFError`` for metadata that is not
+    /// - Throws: ``RepositoryError`` with code `noRepository`, `malformed` or `storage`; `TUFError` for metadata that is not
     ///   the repository's own.
     init(_ files: any RepositoryFiles, at now: Date) throws {
         self.files = files
@@ -154,6 +159,13 @@ extension WorkingCopy {
         of role: RoleName,
         isPublished: Bool = false
     ) throws -> (delegator: RoleName, keys: RoleKeys)? {
+        try self.entry(of: role, isPublished: isPublished).map { ($0.delegator, $0.entry.keys) }
+    }
+
+    private mutating func entry(
+        of role: RoleName,
+        isPublished: Bool = false
+    ) throws -> (delegator: RoleName, entry: Entry)? {
         var queue: [RoleName] = [.targets]
         var next = 0
         while next < queue.count {
@@ -162,21 +174,28 @@ extension WorkingCopy {
             let targets = isPublished ? try self.published(delegator)?.payload : try self.targets(delegator)
             guard let delegations = targets?.delegations else { continue }
             let key = TableKey(delegator: delegator, isPublished: isPublished)
-            if let keys = try self.keys(of: role, in: delegations, key) { return (delegator, keys) }
+            if let entry = try self.entry(of: role, in: delegations, key) { return (delegator, entry) }
             queue += Self.inner(delegations).filter { !queue.contains($0) }
         }
         return nil
     }
 
-    private mutating func keys(
+    private mutating func entry(
         of role: RoleName,
         in delegations: Delegations,
         _ key: TableKey
-    ) throws -> RoleKeys? {
+    ) throws -> Entry? {
         guard delegations.succinctRoles == nil, delegations.roles.count > 64 else {
-            return delegations[role] == nil ? nil : try delegations.keys(of: role)
+            return try delegations[role].map {
+                Entry(keys: try delegations.keys(of: role), isBin: $0.matching == .hashPrefixes)
+            }
         }
-        let table = self.tables[key] ?? Self.table(delegations)
+        if let table = self.tables[key] { return table[role] }
+        let keys = Self.table(delegations)
+        let roles = delegations.roles.compactMap { role in
+            keys[role.name].map { (role.name, Entry(keys: $0, isBin: role.matching == .hashPrefixes)) }
+        }
+        let table = Dictionary(roles) { first, _ in first }
         self.tables[key] = table
         return table[role]
     }
@@ -214,8 +233,7 @@ extension WorkingCopy {
 
     /// Whether a role is one of many that share paths out by hash.
     mutating func isBin(_ role: RoleName) throws -> Bool {
-        guard let delegator = try self.delegation(of: role)?.delegator else { return false }
-        return try self.targets(delegator)?.delegations[role]?.matching == .hashPrefixes
+        try self.entry(of: role)?.entry.isBin ?? false
     }
 
     /// The keys that have to sign for a role from now on.

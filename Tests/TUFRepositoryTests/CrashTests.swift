@@ -139,4 +139,51 @@ struct CrashTests {
         try await test.add("a", "two")
         try await self.crashEverywhere(test, before: "one", after: "two", allowsRefusal: true)
     }
+
+    @Test("Setting up: the same again makes the repository")
+    func beginning() async throws {
+        for crashes in 0... {
+            let test = try TestRepository()
+            var signers: [RoleName: StaticRepository.Signers] = [:]
+            for role in RoleName.topLevel { signers[role] = .init(keys: [try await test.keys.make()]) }
+            do {
+                _ = try await test.repository(FailingFiles(test.path, after: crashes)).create(signers: signers)
+                #expect(crashes > 6)
+                break
+            } catch is FailingFiles.Crash {}
+            // Made so far that it can go on, or not at all.
+            do {
+                _ = try await test.repository().publish()
+            } catch let error as RepositoryError where error.code == .noRepository {
+                _ = try await test.repository().create(signers: signers)
+            }
+            try await test.addAndPublish("a", "one")
+            #expect(try TestClient.read("a", from: test) == "one")
+            _ = try await test.repository().verify()
+        }
+    }
+
+    @Test("Putting metadata where it waits for signatures: all of it waits, or none")
+    func waiting() async throws {
+        for crashes in 0... {
+            let test = try TestRepository()
+            try await test.create()
+            let holder = MemoryKeys()
+            let key = try await holder.make()
+            let alice = RoleName("alice")
+            try await test.repository().stage([.delegate(.init(role: alice, addKeys: [key], addPaths: ["*"]))])
+            try await test.add("a", "one", role: alice)
+            var isDone = false
+            do {
+                _ = try await test.repository(FailingFiles(test.path, after: crashes)).publish()
+                isDone = true
+            } catch is FailingFiles.Crash {}
+            _ = try await test.repository().publish()
+            _ = try await test.repository(keys: holder).publish()
+            _ = try await test.repository().publish()
+            #expect(try TestClient.read("a", from: test) == "one", "after \(crashes) changes")
+            #expect(try test.repository().stagedChanges().isEmpty)
+            if isDone { break }
+        }
+    }
 }

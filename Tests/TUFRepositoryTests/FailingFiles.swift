@@ -40,9 +40,11 @@ final class FailingFiles: RepositoryFiles {
         try self.change()
         try self.files.link(path, to: new)
     }
-    func remove(_ path: String) throws {
-        try self.change()
-        try self.files.remove(path)
+    func remove(_ paths: [String]) throws {
+        for path in paths {
+            try self.change()
+            try self.files.remove([path])
+        }
     }
     func take(_ source: String, into directory: String) throws -> TargetFile {
         try self.change()

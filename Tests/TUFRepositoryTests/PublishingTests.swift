@@ -116,4 +116,83 @@ struct PublishingTests {
         try await test.create()
         await #expect(throws: RepositoryError(.exists, "")) { try await test.create() }
     }
+
+    @Test("What clients would refuse is not published: nothing is written")
+    func refused() async throws {
+        let test = try TestRepository()
+        try await test.create()
+        try await test.addAndPublish("a", "one")
+        try await test.add("a", "two")
+        // The root ends, and nobody has renewed it.
+        test.clock.advance(days: 366)
+        let before = try Set(LocalFiles(test.path).list("metadata"))
+        await #expect(throws: TUFError(.expired, "")) { try await test.repository().publish() }
+        #expect(try Set(LocalFiles(test.path).list("metadata")) == before)
+        try await test.repository().stage([.renew(.root)])
+        _ = try await test.repository().publish()
+        #expect(try TestClient.read("a", from: test) == "two")
+    }
+
+    @Test("A repository that somebody changed is not published from", arguments: ["2.snapshot.json", "2.targets.json"])
+    func tampered(name: String) async throws {
+        let test = try TestRepository()
+        try await test.create()
+        try await test.addAndPublish("a", "one")
+        let path = "\(test.path)/metadata/\(name)"
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        try text.replacing("\"version\":2", with: "\"version\":3").write(
+            toFile: path,
+            atomically: false,
+            encoding: .utf8
+        )
+        try await test.add("b", "two")
+        await #expect(throws: TUFError(.mismatch, "")) { try await test.repository().publish() }
+    }
+
+    @Test("Verify finds content that is not what is listed, and says what is not there")
+    func content() async throws {
+        let test = try TestRepository()
+        try await test.create()
+        try await test.addAndPublish("a", "one")
+        let elsewhere = TargetFile(length: 3, hashes: Hashes(of: Array("xyz".utf8)))
+        try await test.repository().stage([.addTarget("elsewhere", elsewhere, role: nil)])
+        _ = try await test.repository().publish()
+        let result = try await test.repository().verify()
+        #expect(result.absent == ["elsewhere"])
+        #expect(result.files == 2)
+        let name = try #require(try LocalFiles(test.path).list("targets").first)
+        try "two".write(toFile: "\(test.path)/targets/\(name)", atomically: false, encoding: .utf8)
+        await #expect(throws: TUFError(.mismatch, "")) { try await test.repository().verify() }
+    }
+
+    @Test("Every kind of change reads back from its file")
+    func changes() async throws {
+        let key = try await MemoryKeys().make(.p256)
+        var file = TargetFile(length: 3, hashes: Hashes(of: [1, 2, 3]))
+        file.custom = ["note": "a \"quoted\"\nline"]
+        let role = RoleName("role")
+        let changes: [StagedChange] = [
+            .addTarget("a/\u{e9} b", file, role: nil), .addTarget("a", file, role: role),
+            .removeTarget("a", role: nil), .removeTarget("a", role: role), .removeDelegation(role), .renew(role),
+            .delegate(
+                .init(
+                    role: role,
+                    delegator: .targets,
+                    addKeys: [key],
+                    removeKeys: [KeyID("x")],
+                    threshold: 2,
+                    addPaths: ["a"],
+                    removePaths: ["b"],
+                    isByHash: true,
+                    isTerminating: false
+                )
+            ),
+            .delegate(.init(role: role)),
+            .bins(.init(count: 4, keys: [key], threshold: 1, prefix: "p", isSuccinct: true)),
+            .keys(.init(role: .root, add: [key], remove: [KeyID("x")], replacesAll: true, threshold: 3)),
+        ]
+        for change in changes { #expect(try StagedChange(change.bytes) == change) }
+        #expect(throws: RepositoryError(.malformed, "")) { try StagedChange(Array("{\"change\":\"other\"}".utf8)) }
+        #expect(throws: RepositoryError(.malformed, "")) { try StagedChange(Array("[".utf8)) }
+    }
 }

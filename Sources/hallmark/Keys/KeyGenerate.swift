@@ -106,6 +106,7 @@ struct KeyRotate: AsyncParsableCommand {
         let role = RoleName(self.role)
         let stored = try await self.trust.signingKeys()
         let repository = StaticRepository(directory: directory, keys: stored)
+        try await repository.requireRepository()
         var keys: [PublicKey] = []
         for file in self.files { keys.append(try await PublicKey(file: file)) }
         let onlyChanges = !self.removed.isEmpty || (self.keep && self.threshold != nil)

@@ -88,6 +88,7 @@ struct DelegationAdd: AsyncParsableCommand {
         let directory = try self.repository.collection.directory(for: "delegation add")
         let role = RoleName(self.role)
         let repository = try await self.trust.repository(directory)
+        try await repository.requireRepository()
         let change = StagedChange.delegate(
             StagedChange.DelegationEdit(
                 role: role,
@@ -172,6 +173,7 @@ struct DelegationBins: AsyncParsableCommand {
     func run() async throws {
         let directory = try self.repository.collection.directory(for: "delegation bins")
         let repository = try await self.trust.repository(directory)
+        try await repository.requireRepository()
         let edit = StagedChange.BinsEdit(
             count: self.count,
             keys: try await self.keys.keys(for: RoleName(self.prefix), self.trust),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import ContentTrust
 import TUF
 import TUFRepository
 
@@ -121,5 +122,28 @@ struct Verify: AsyncParsableCommand {
         let roles: Int
         let files: Int
         let absent: [String]
+    }
+}
+
+/// `hallmark witness`
+struct Witness: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Stage the signing of roles again as they are, with a later expiry.",
+        discussion: "The root and targets, whose keys are not where hallmark refresh runs, need it before they expire."
+    )
+
+    @OptionGroup var repository: RepositoryArgument
+    @Argument(help: ArgumentHelp("root, targets, snapshot, timestamp, or delegated roles.", valueName: "role"))
+    var roles: [String]
+    @Flag(name: [.customShort("p"), .long], help: "Publish at once.")
+    var publish = false
+    @OptionGroup var trust: TrustOptions
+
+    func run() async throws {
+        let directory = try self.repository.collection.directory(for: "witness")
+        let repository = try await self.trust.repository(directory)
+        try await repository.stage(self.roles.map { .renew(RoleName($0)) })
+        print("\(TerminalText.line(self.roles.joined(separator: ", "))) staged to be signed again.")
+        if self.publish { try PublishReport.write(try await repository.publish(), directory: directory) }
     }
 }

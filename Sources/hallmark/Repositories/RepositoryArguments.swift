@@ -126,7 +126,7 @@ enum PublishReport {
     static func missing(_ ceremony: SigningCeremony) -> String {
         ceremony.progress.filter { !$0.isMet }.map { progress in
             let ids = progress.missing.map(\.text).joined(separator: ", ")
-            return "\(progress.threshold - progress.signed.count) more for \(progress.authority) of \(ids)"
+            return "\(max(1, progress.threshold - progress.signed.count)) more for \(progress.authority) of \(ids)"
         }.joined(separator: " and ")
     }
 }

@@ -131,7 +131,7 @@ struct CeremonyReport: Encodable {
             let met = progress.isMet ? "" : ", not met"
             lines.append("  by \(progress.authority): \(progress.signed.count) of \(progress.threshold) needed\(met)")
             lines += progress.signed.map { "    signed   \($0)" }
-            lines += progress.missing.map { "    missing  \($0)" }
+            lines += progress.missing.map { "    \(progress.isMet ? "not yet " : "missing ") \($0)" }
         }
         return lines.joined(separator: "\n")
     }
