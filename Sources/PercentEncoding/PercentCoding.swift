@@ -3,7 +3,9 @@
 /// Percent-encoding of paths, queries and forms (RFC 3986, section 2.1).
 package enum PercentCoding {
     /// Undoes percent-encoding once.
-    /// - Parameter plusIsSpace: as in queries that come from forms; else `+` stays what it is.
+    /// - Parameters:
+    ///   - encoded: a segment of a path, or a name or value of a query.
+    ///   - plusIsSpace: as in queries that come from forms; else `+` stays what it is.
     /// - Returns: nil when an escape is cut off or not hexadecimal, or the result is not UTF-8.
     package static func decode(_ encoded: Substring, plusIsSpace: Bool = false) -> String? {
         guard encoded.utf8.contains(where: { $0 == self.percent || (plusIsSpace && $0 == self.plus) }) else {
@@ -48,7 +50,9 @@ package enum PercentCoding {
     }
 
     /// The `name=value` items of a query, still encoded; an item without `=` has an empty value.
-    /// - Parameter limit: the most items that are looked at; the rest is ignored.
+    /// - Parameters:
+    ///   - query: what comes after the question mark.
+    ///   - limit: the most items that are looked at; the rest is ignored.
     package static func items(of query: String, limit: Int) -> [(name: Substring, value: Substring)] {
         query.utf8.split(separator: UInt8(ascii: "&"), maxSplits: limit).prefix(limit).map { item in
             let end = item.firstIndex(of: UInt8(ascii: "=")) ?? item.endIndex
