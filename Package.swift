@@ -125,7 +125,8 @@ let package = Package(
             dependencies: [
                 "DurableFiles",
                 "TUF", "OCI", "Database", "KeyStore", "NotaryAPI", "HTTPService", "TrustClient", "TUFRepository",
-                "RegistryClient", "TrustSigner", "TrustServer", "Registry", "ContentTrust", logging, nioCore,
+                "Updater",
+                "RegistryClient", "TrustSigner", "TrustServer", "Registry", "ContentTrust", crypto, logging, nioCore,
                 serviceLifecycle,
                 unixSignals,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -60,7 +60,20 @@ for kind in ed25519 ecdsa-p256 ecdsa-p384 rsa; do
         equal "$(jq .signed.version "$state/root.json")" 5 "the root of $state"
     done
     succeeds publisher verify "$repository"
+    # And hallmark's own reader, over the same server.
+    succeeds env HOME="$PWD/reader" hallmark list "$url/$kind" --root "$repository/metadata/1.root.json" --output json
+    json '[.targets[].name]' '["alice/one","docs/new.txt","docs/top.txt"]'
+    succeeds env HOME="$PWD/reader" hallmark verify "$url/$kind" --output json
+    json .targets 3
 done
+
+step "hallmark reads nothing without a root, and notices a thief's older timestamp"
+exits 10 env HOME="$PWD/stranger" hallmark list "$url/rsa"
+cp www/rsa/metadata/timestamp.json newest.json
+succeeds add ./www/rsa docs/newer.txt -p
+succeeds env HOME="$PWD/reader" hallmark verify "$url/rsa"
+cp newest.json www/rsa/metadata/timestamp.json
+exits 14 env HOME="$PWD/reader" hallmark verify "$url/rsa"
 
 step "bins by hash prefix, and succinct ones"
 for kind in prefix succinct; do

@@ -49,40 +49,43 @@ struct ReleaseVerification {
         let changed = self.release.targets.map(\.role)
         guard !changed.isEmpty || keysChange else { return }
         try client.updateTargets(.targets, try self.bytes(.targets))
-        var trusted: [RoleName: TrustedDelegation] = [:]
-        for role in changed where role != .targets { _ = try self.trust(role, &client, &trusted) }
+        let top = try client.topLevelTargets
+        var known = [RoleName.targets: top]
+        self.learn(client.delegations(in: top), &known)
+        var trusted: Set<RoleName> = [.targets]
+        for role in changed { try self.trust(role, &client, &known, &trusted) }
         for delegator in changed {
             guard let new = self.working.edited[delegator]?.delegations,
                 new != (try self.working.published(delegator)?.payload.delegations ?? Delegations())
             else { continue }
-            let by = delegator == .targets ? nil : try self.trust(delegator, &client, &trusted)
-            for role in WorkingCopy.names(in: new) {
-                guard client.listed(role) != nil else {
-                    throw TUFError(.notDelegated, role: role, "is delegated to, but not listed in the snapshot")
-                }
-                if trusted[role] == nil {
-                    let delegation = try client.delegation(to: role, by: by)
-                    try client.updateTargets(delegation, try self.bytes(role))
-                    trusted[role] = delegation
-                }
-            }
+            for role in WorkingCopy.names(in: new) { try self.trust(role, &client, &known, &trusted) }
         }
     }
 
+    /// Loads a role, and before it those that lead to it.
     private mutating func trust(
         _ role: RoleName,
         _ client: inout TrustedCollection,
-        _ trusted: inout [RoleName: TrustedDelegation]
-    ) throws -> TrustedDelegation {
-        if let known = trusted[role] { return known }
-        guard let delegator = try self.working.delegation(of: role)?.delegator else {
+        _ known: inout [RoleName: TrustedDelegation],
+        _ trusted: inout Set<RoleName>
+    ) throws {
+        guard !trusted.contains(role) else { return }
+        guard client.listed(role) != nil else {
+            throw TUFError(.notDelegated, role: role, "is delegated to, but not listed in the snapshot")
+        }
+        if known[role] == nil, let delegator = try self.working.delegation(of: role)?.delegator {
+            try self.trust(delegator, &client, &known, &trusted)
+        }
+        guard let delegation = known[role] else {
             throw RepositoryError(.notFound, "no role delegates to \(role)")
         }
-        let by = delegator == .targets ? nil : try self.trust(delegator, &client, &trusted)
-        let delegation = try client.delegation(to: role, by: by)
         try client.updateTargets(delegation, try self.bytes(role))
-        trusted[role] = delegation
-        return delegation
+        trusted.insert(role)
+        self.learn(client.delegations(in: delegation), &known)
+    }
+
+    private func learn(_ delegations: [TrustedDelegation], _ known: inout [RoleName: TrustedDelegation]) {
+        for delegation in delegations where known[delegation.role] == nil { known[delegation.role] = delegation }
     }
 
     private mutating func bytes(_ role: RoleName) throws -> [UInt8] {

@@ -24,25 +24,28 @@ struct RepositoryAudit {
         try self.client.updateSnapshot(try self.read(.snapshot))
         try self.client.updateTargets(.targets, try self.read(.targets))
         self.roleCount += 2
-        var queue: [(role: RoleName, by: TrustedDelegation?)] = [(.targets, nil)]
+        var queue = [try self.client.topLevelTargets]
+        var seen = Set(queue)
         var next = 0
-        var seen: Set<TrustedDelegation> = []
         while next < queue.count {
-            let (_, delegation) = queue[next]
+            let delegation = queue[next]
             next += 1
             self.roleCount += 1
-            guard
-                let targets = delegation.map({ self.client.targets($0) }) ?? self.client.targets[.targets]
-            else { continue }
+            guard let targets = self.client.targets(delegation) else { continue }
             if checksContent { try self.checkContent(targets.payload) }
-            for name in WorkingCopy.names(in: targets.payload.delegations) {
-                let child = try self.client.delegation(to: name, by: delegation)
-                guard seen.insert(child).inserted else { continue }
-                guard self.client.listed(name) != nil else {
-                    throw TUFError(.notDelegated, role: name, "is delegated to, but not listed in the snapshot")
-                }
-                try self.client.updateTargets(child, try self.read(name))
-                queue.append((name, child))
+            let children = self.client.delegations(in: delegation)
+            let delegations = targets.payload.delegations
+            let count = delegations.succinctRoles?.count ?? delegations.roles.count
+            guard children.count == count else {
+                throw TUFError(
+                    .notDelegated,
+                    role: delegation.role,
+                    "delegates to \(count) roles, of which \(children.count) are listed in the snapshot"
+                )
+            }
+            for child in children where seen.insert(child).inserted {
+                try self.client.updateTargets(child, try self.read(child.role))
+                queue.append(child)
             }
         }
     }

@@ -31,6 +31,12 @@ package struct ListedTarget: Sendable {
     package let path: String
     package let file: TargetFile
     package let role: RoleName
+
+    package init(path: String, file: TargetFile, role: RoleName) {
+        self.path = path
+        self.file = file
+        self.role = role
+    }
 }
 
 /// One delegation of a repository.

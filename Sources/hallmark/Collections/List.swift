@@ -6,6 +6,7 @@ import NotaryAPI
 import TUF
 import TUFRepository
 import TrustClient
+import Updater
 
 /// `hallmark list`
 struct List: AsyncParsableCommand {
@@ -15,7 +16,7 @@ struct List: AsyncParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "The collection's globally unique name, or a repository's directory (/…, ./…, ../…, file:…).",
+            "The collection's globally unique name, a repository's directory (/…, ./…, ../…, file:…) or its URL.",
             valueName: "collection"
         ),
         transform: CollectionArgument.init(argument:)
@@ -32,6 +33,7 @@ struct List: AsyncParsableCommand {
     )
     var roles: [String] = []
 
+    @OptionGroup var remote: RemoteRepositoryOptions
     @OptionGroup var trust: TrustOptions
     @OptionGroup var output: OutputOptions
 
@@ -39,7 +41,19 @@ struct List: AsyncParsableCommand {
         switch self.collection {
         case .gun(let gun): try await self.list(gun)
         case .directory(let directory): try await self.list(directory: directory)
-        case .url(let url): throw CollectionArgument.unsupported(url, verb: "list")
+        case .url(let url): try await self.list(url: url)
+        }
+    }
+
+    private func list(url: String) async throws {
+        let found = try await self.remote.list(url, self.trust)
+        let roles = Set(self.roles.map { RoleName($0) })
+        let targets = found.filter { roles.isEmpty || roles.contains($0.role) }
+            .map { ListedTarget(path: $0.path.text, file: $0.file, role: $0.role) }
+        if self.output.output == .json {
+            JSONOutput.write(Report(url, targets))
+        } else {
+            self.write(targets.map { ($0.path, $0.file, $0.role) })
         }
     }
 

@@ -10,6 +10,7 @@ import RegistryClient
 import TUF
 import TUFRepository
 import TrustClient
+import Updater
 
 /// How the command ends: an interface that scripts rely on.
 enum ExitStatus: Int32, Sendable {
@@ -70,6 +71,7 @@ enum ExitStatus: Int32, Sendable {
             case let error as TUFError: ExitStatus(rawValue: TrustClientError(error).code.exitCode) ?? .failure
             case let error as RegistryError: Self(error.code)
             case let error as RepositoryError: Self(error.code)
+            case let error as UpdaterError: ExitStatus(rawValue: error.code.exitCode) ?? .failure
             case let error as ContentTrustError: error.code == .reference ? .usage : .failure
             case let error as OCIError: error.code == .digestMismatch ? .contentMismatch : .failure
             default: .failure

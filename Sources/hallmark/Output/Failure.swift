@@ -4,6 +4,7 @@ import ArgumentParser
 import ContentTrust
 import Foundation
 import TUFRepository
+import Updater
 
 /// The end of a command that did not do what it was asked.
 struct Failure {
@@ -32,7 +33,7 @@ struct Failure {
         let status = ExitStatus(self.error)
         let message = TerminalText.line("\(self.error)")
         // What a repository of one's own refuses says all itself.
-        let advice = self.error is RepositoryError ? nil : status.advice
+        let advice = self.error is RepositoryError || self.error is UpdaterError ? nil : status.advice
         if isJSON {
             Self.toStandardError(Self.json(status, message, advice: advice))
         } else {

@@ -42,10 +42,4 @@ enum CollectionArgument: Sendable {
             )
         }
     }
-
-    static func unsupported(_ url: String, verb: String) -> ValidationError {
-        ValidationError(
-            "hallmark \(verb) does not read repositories over HTTP yet: give it the directory behind \(url)"
-        )
-    }
 }

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import ContentTrust
+import Crypto
+import DurableFiles
+import Foundation
+import TUF
+import Updater
+
+/// A TUF repository on a web server, as a reader sees it.
+struct RemoteRepositoryOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Of a repository at a URL, the root to trust: needed the first time, then kept in the trust directory.",
+            valueName: "file"
+        )
+    )
+    var root: String?
+
+    /// Refreshes what is known of a repository, and lists all its targets.
+    func list(_ url: String, _ trust: TrustOptions) async throws -> [TargetInfo] {
+        let base = url.hasSuffix("/") ? String(url.dropLast()) : url
+        var server = try RepositoryServer(metadata: "\(base)/metadata", targets: "\(base)/targets")
+        if let file = trust.tlscacert?.expandingTilde { server.authorityFiles = [file] }
+        let name = Hexadecimal.encode(SHA256.hash(data: Array(base.utf8)))
+        let directory = "\(try trust.settings.trustDirectory)/tuf-repositories/\(name)"
+        var root: [UInt8]?
+        if let path = self.root?.expandingTilde {
+            root = try await BlockingWork.run { try DurableFile.read(path, limit: WireFormat.rootLimit) }
+            guard root != nil else { throw CommandError(.failure, "there is no file \(path) with a root") }
+        }
+        let trusted = root
+        return try await HTTPTransport.with(server) { transport in
+            let updater = Updater(transport: transport, directory: directory, trustedRoot: trusted)
+            var repository = try await updater.refresh()
+            return try await repository.list()
+        }
+    }
+}
