@@ -55,6 +55,22 @@ package final class StoredSigningKeys: SigningKeySource {
         return try key.publicKey.spelled(in: .tuf)
     }
 
+    /// Makes a key for each role and stores it encrypted: all of them or, when a passphrase is not to be had, none.
+    /// - Throws: `KeyStoreError`.
+    package func generate(
+        _ algorithm: PrivateKey.Algorithm,
+        for roles: [RoleName]
+    ) async throws -> [RoleName: PublicKey] {
+        var made: [RoleName: PublicKey] = [:]
+        do {
+            for role in roles { made[role] = try await self.generate(algorithm, for: role) }
+            return made
+        } catch {
+            for key in made.values { try? await self.store.remove(try key.canonicalID) }
+            throw error
+        }
+    }
+
     package func signingKeys(among keys: [PublicKey], for role: RoleName) async throws -> [any SigningKey] {
         var found: [any SigningKey] = []
         for key in keys {

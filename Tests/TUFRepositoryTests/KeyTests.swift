@@ -129,4 +129,27 @@ struct KeyTests {
         try await test.repository().stage([.renew(.targets)])
         await #expect(throws: KeyStoreError(.attemptsExceeded, "")) { try await locked.publish() }
     }
+
+    @Test("Keys of several roles are made all or, without a passphrase for one, not at all")
+    func allOrNone() async throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let store = try await KeyStore(trustDirectory: directory)
+        let some = StoredSigningKeys(store, passphrases: PassphraseForSome(roles: [.root, .targets]))
+        await #expect(throws: KeyStoreError.self) {
+            _ = try await some.generate(.ed25519, for: [.root, .targets, .snapshot])
+        }
+        #expect(try await store.list().isEmpty)
+        let made = try await some.generate(.ed25519, for: [.root, .targets])
+        #expect(made.count == 2)
+        #expect(try await store.list().count == 2)
+    }
+}
+
+private struct PassphraseForSome: PassphraseSource {
+    let roles: Set<RoleName>
+
+    func passphrase(for request: PassphraseRequest) async throws -> Passphrase? {
+        self.roles.contains(request.role) ? Passphrase("open sesame") : nil
+    }
 }

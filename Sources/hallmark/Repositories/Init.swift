@@ -116,15 +116,18 @@ struct Init: AsyncParsableCommand {
         let repository = StaticRepository(directory: directory, keys: stored)
         try await repository.requireNone()
         var signers: [RoleName: StaticRepository.Signers] = [:]
-        for role in [RoleName.root, .targets, .snapshot, .timestamp] {
+        let roles = [RoleName.root, .targets, .snapshot, .timestamp]
+        for role in roles {
             var keys: [PublicKey] = []
             for option in self.keys where option.role == role { keys.append(try await PublicKey(file: option.value)) }
-            if keys.isEmpty {
-                let key = try await stored.generate(self.algorithm.algorithm, for: role)
-                print("Made the \(role) key \(key.id)")
-                keys = [key]
-            }
             signers[role] = .init(keys: keys, threshold: try self.threshold(of: role))
+        }
+        let bare = roles.filter { signers[$0]?.keys.isEmpty ?? true }
+        let made = try await stored.generate(self.algorithm.algorithm, for: bare)
+        for role in bare {
+            guard let key = made[role] else { continue }
+            print("Made the \(role) key \(key.id)")
+            signers[role] = .init(keys: [key], threshold: try self.threshold(of: role))
         }
         let outcome = try await repository.create(
             signers: signers,
