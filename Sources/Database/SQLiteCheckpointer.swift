@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Dispatch
 import GRDB
 import Synchronization
 
@@ -13,15 +14,16 @@ final class SQLiteCheckpointer: Sendable {
     /// At how many pages of the log the writer does it after all: they came faster than they could be copied.
     static let maximumLogPages = 8192
 
-    private let connection: DatabaseQueue
+    private let path: String
+    private let queue = DispatchQueue(label: "hallmark.database.checkpoint")
     private let state = Mutex((commits: 0, isRunning: false))
+    /// Opened for the first checkpoint: most that start a server, or a command, never come to one.
+    private let connection = Mutex<DatabaseQueue?>(nil)
     /// Told of a checkpoint that failed.
     private let failed: @Sendable (GRDB.DatabaseError) -> Void
 
-    init(path: String, failed: @escaping @Sendable (GRDB.DatabaseError) -> Void) throws {
-        var configuration = Configuration()
-        configuration.label = "hallmark.database.checkpoint"
-        self.connection = try DatabaseQueue(path: path, configuration: configuration)
+    init(path: String, failed: @escaping @Sendable (GRDB.DatabaseError) -> Void) {
+        self.path = path
         self.failed = failed
     }
 
@@ -34,9 +36,9 @@ final class SQLiteCheckpointer: Sendable {
             return true
         }
         guard isDue else { return }
-        self.connection.asyncWriteWithoutTransaction { database in
+        self.queue.async {
             do {
-                _ = try database.checkpoint(.passive)
+                try self.checkpoint()
             } catch let error as GRDB.DatabaseError {
                 // Whatever it was, the log still has everything, and the next one tries again.
                 self.failed(error)
@@ -45,8 +47,16 @@ final class SQLiteCheckpointer: Sendable {
         }
     }
 
-    /// Waits for a running checkpoint.
+    private func checkpoint() throws {
+        try self.connection.withLock { connection in
+            let opened = try connection ?? DatabaseQueue(path: self.path)
+            connection = opened
+            _ = try opened.writeWithoutTransaction { try $0.checkpoint(.passive) }
+        }
+    }
+
+    /// Waits for a running checkpoint. No commit may follow.
     func close() throws {
-        try self.connection.close()
+        try self.queue.sync { try self.connection.withLock { try $0?.close() } }
     }
 }

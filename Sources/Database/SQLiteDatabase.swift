@@ -58,14 +58,11 @@ package final class SQLiteDatabase: SQLDatabase {
         let readers = self.maximumReaders
         let state = SharedState()
         self.state = state
-        (self.pool, self.checkpointer) = try await BlockingWork.wait {
-            let pool = try SQLiteFile.open(path: path, maximumReaders: readers)
-            let checkpointer = try SQLiteCheckpointer(path: path) { error in
-                guard let failure = Self.syncFailure(error.extendedResultCode, path: path) else { return }
-                state.withLock { $0.failure = failure }
-            }
-            return (pool, checkpointer)
+        self.checkpointer = SQLiteCheckpointer(path: path) { error in
+            guard let failure = Self.syncFailure(error.extendedResultCode, error, path: path) else { return }
+            state.withLock { $0.failure = failure }
         }
+        self.pool = try await BlockingWork.wait { try SQLiteFile.open(path: path, maximumReaders: readers) }
     }
 
     package func read<Result: Sendable>(
@@ -114,10 +111,11 @@ package final class SQLiteDatabase: SQLDatabase {
         let (pool, checkpointer) = (self.pool, self.checkpointer)
         do {
             try await BlockingWork.wait {
-                try checkpointer.close()
+                let lastCheckpoint = Result { try checkpointer.close() }
                 // Leaves everything in the one file, for whoever copies it. Should it fail, the log still has it all.
                 _ = try? pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
                 try pool.close()
+                try lastCheckpoint.get()
             }
         } catch {
             throw DatabaseError.translating(error)
@@ -320,7 +318,7 @@ package final class SQLiteDatabase: SQLDatabase {
     private func abandon(_ error: any Error, on connection: SQLiteConnection) {
         let code = connection.database.lastErrorCode
         if connection.database.isInsideTransaction { try? connection.run("ROLLBACK TRANSACTION") }
-        guard let failure = Self.syncFailure(code, path: self.path) else { return }
+        guard let failure = Self.syncFailure(code, error, path: self.path) else { return }
         self.state.withLock { $0.failure = failure }
     }
 
@@ -330,12 +328,12 @@ package final class SQLiteDatabase: SQLDatabase {
     }
 
     /// What is to be said from now on if this was a sync that failed.
-    private static func syncFailure(_ code: ResultCode, path: String) -> DatabaseError? {
+    private static func syncFailure(_ code: ResultCode, _ error: any Error, path: String) -> DatabaseError? {
         guard code == .SQLITE_IOERR_FSYNC || code == .SQLITE_IOERR_DIR_FSYNC else { return nil }
         return DatabaseError(
             code: .storageFull,
             message: "a sync of \(path) to the disk failed, so later ones cannot be believed; check the disk, "
-                + "then start again"
+                + "then start again (\(error))"
         )
     }
 }
