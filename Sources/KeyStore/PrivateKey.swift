@@ -135,24 +135,29 @@ package struct PrivateKey: SigningKey, CustomStringConvertible, CustomReflectabl
     package var customMirror: Mirror { Mirror(self, children: []) }
 }
 
-/// A private key under the name that metadata gives it: its certificate's id, not the bare key's.
-package struct CertifiedPrivateKey: SigningKey {
+/// A private key under the name that metadata gives it: its certificate's id in Notary's, whatever it is listed by in TUF's.
+package struct ListedPrivateKey: SigningKey {
     /// The key as metadata names it.
     package let publicKey: PublicKey
     private let privateKey: PrivateKey
 
-    /// - Throws: ``KeyStoreError`` with code `malformed` when the certificate is of another key.
+    /// - Throws: ``KeyStoreError`` with code `malformed` when the listed key or certificate is of another private key.
     package init(_ privateKey: PrivateKey, as publicKey: PublicKey) throws {
         guard try publicKey.canonicalID == privateKey.publicKey.id else {
-            throw KeyStoreError(.malformed, "certificate \(publicKey.id) is not of the key \(privateKey.publicKey.id)")
+            throw KeyStoreError(.malformed, "\(publicKey.id) is not of the private key \(privateKey.publicKey.id)")
         }
         self.privateKey = privateKey
         self.publicKey = publicKey
     }
 
-    /// Signs a message under the certificate's id.
+    /// Signs a message under the listed id.
     package func sign(_ message: [UInt8]) throws -> Signature {
         try self.privateKey.sign(message, as: self.publicKey)
+    }
+
+    /// Signs a message by a scheme.
+    package func sign(_ message: [UInt8], scheme: SignatureScheme) throws -> Signature {
+        try self.privateKey.sign(message, scheme: scheme)
     }
 }
 

@@ -11,29 +11,6 @@ package protocol SigningKeySource: Sendable {
     func signingKeys(among keys: [PublicKey], for role: RoleName) async throws -> [any SigningKey]
 }
 
-/// A private key under the name that metadata gives it, which need not be the hash of the key.
-package struct ListedPrivateKey: SigningKey {
-    package let publicKey: PublicKey
-    private let privateKey: PrivateKey
-
-    /// - Throws: ``RepositoryError`` with code `foreignKey` when the listed key is another.
-    package init(_ privateKey: PrivateKey, as publicKey: PublicKey) throws {
-        guard try publicKey.canonicalID == privateKey.publicKey.id else {
-            throw RepositoryError(.foreignKey, "the private key is not that of \(publicKey.id)")
-        }
-        self.privateKey = privateKey
-        self.publicKey = publicKey
-    }
-
-    package func sign(_ message: [UInt8]) throws -> Signature {
-        try self.privateKey.sign(message, as: self.publicKey)
-    }
-
-    package func sign(_ message: [UInt8], scheme: SignatureScheme) throws -> Signature {
-        try self.privateKey.sign(message, scheme: scheme)
-    }
-}
-
 /// The keys of a trust directory. Each is unlocked once, when it is first needed.
 package final class StoredSigningKeys: SigningKeySource {
     private let store: KeyStore

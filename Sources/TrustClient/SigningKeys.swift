@@ -93,7 +93,7 @@ struct KeyRing {
         let privateKey: PrivateKey
         if let known = self.unlocked[id] { privateKey = known } else { privateKey = try await self.keys.key(id) }
         self.unlocked[id] = privateKey
-        return try CertifiedPrivateKey(privateKey, as: key)
+        return try ListedPrivateKey(privateKey, as: key)
     }
 
     /// Unlocks every key of a role that is here, under the names that the metadata has for them.

@@ -88,7 +88,7 @@ final class Repository {
             signedBy: key.certificateKey,
             at: self.clock.now
         )
-        return try CertifiedPrivateKey(key, as: certificate)
+        return try ListedPrivateKey(key, as: certificate)
     }
 
     private func ids(_ keys: [any SigningKey]) throws -> [KeyID] {

@@ -300,11 +300,11 @@ struct KeyStoreTests {
         let key = try await PrivateKey.generate(.p256)
         let date = Date(timeIntervalSince1970: 1_800_000_000)
         let certificate = try PublicKey.rootCertificate(for: "example.com/a", signedBy: key.certificateKey, at: date)
-        let signer = try CertifiedPrivateKey(key, as: certificate)
+        let signer = try ListedPrivateKey(key, as: certificate)
         let signature = try signer.sign([1, 2, 3])
         #expect(signature.keyID == certificate.id)
         #expect(certificate.isValid(signature, for: [1, 2, 3]))
         let other = try await PrivateKey.generate(.p256)
-        #expect(await Self.code { _ = try CertifiedPrivateKey(other, as: certificate) } == .malformed)
+        #expect(await Self.code { _ = try ListedPrivateKey(other, as: certificate) } == .malformed)
     }
 }
