@@ -15,6 +15,10 @@ let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl
 let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let serviceLifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+let grpcCore: Target.Dependency = .product(name: "GRPCCore", package: "grpc-swift-2")
+let grpcTransport: Target.Dependency = .product(name: "GRPCNIOTransportHTTP2", package: "grpc-swift-nio-transport")
+let grpcProtobuf: Target.Dependency = .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
+let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 
 let package = Package(
     name: "hallmark",
@@ -32,7 +36,11 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
+        .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
+        .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
@@ -46,13 +54,20 @@ let package = Package(
         .target(name: "OCI", dependencies: ["DurableFiles", crypto, "CZlib"]),
         .target(
             name: "Database",
-            dependencies: ["DurableFiles", .product(name: "GRDB", package: "GRDB.swift"), logging]
+            dependencies: ["DurableFiles", .product(name: "GRDB", package: "GRDB.swift"), logging, nioPosix]
         ),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Level 2: what both ends of a protocol share.
         .target(name: "KeyStore", dependencies: ["DurableFiles", "TUF", crypto, cryptoExtras, x509, asn1]),
+        .target(name: "Ceremony", dependencies: ["DurableFiles", "TUF"]),
         .target(name: "NotaryAPI", dependencies: ["PercentEncoding", "TUF"]),
+        .target(
+            name: "SignerAPI",
+            dependencies: [
+                "TUF", "NotaryAPI", logging, nioCore, grpcCore, grpcTransport, grpcProtobuf, protobuf, serviceLifecycle,
+            ]
+        ),
         .target(
             name: "HTTPAccess",
             dependencies: ["PercentEncoding", nioCore, nioPosix, nioHTTP1, nioSSL, nioFoundation, httpClient]
@@ -75,13 +90,13 @@ let package = Package(
         .target(
             name: "TrustClient",
             dependencies: [
-                "DurableFiles", "TUF", "KeyStore", "NotaryAPI", "HTTPAccess", "Updater", crypto, x509, logging, nioCore,
+                "DurableFiles", "TUF", "KeyStore", "Ceremony", "NotaryAPI", "HTTPAccess", "Updater", crypto, x509, logging, nioCore,
                 nioHTTP1, nioSSL,
                 nioFoundation,
                 httpClient,
             ]
         ),
-        .target(name: "TUFRepository", dependencies: ["DurableFiles", "TUF", "KeyStore", crypto]),
+        .target(name: "TUFRepository", dependencies: ["DurableFiles", "TUF", "KeyStore", "Ceremony", crypto]),
         .target(
             name: "RegistryClient",
             dependencies: [
@@ -91,8 +106,8 @@ let package = Package(
         .target(
             name: "TrustSigner",
             dependencies: [
-                "DurableFiles", "TUF", "KeyStore", "Database", "NotaryAPI", "HTTPService", crypto, cryptoExtras,
-                logging,
+                "DurableFiles", "TUF", "KeyStore", "Database", "NotaryAPI", "SignerAPI", "HTTPService", crypto,
+                cryptoExtras, logging, grpcCore, grpcTransport, serviceLifecycle,
             ]
         ),
         .target(
@@ -123,11 +138,9 @@ let package = Package(
         .executableTarget(
             name: "hallmark",
             dependencies: [
-                "DurableFiles",
-                "TUF", "OCI", "Database", "KeyStore", "NotaryAPI", "HTTPService", "TrustClient", "TUFRepository",
-                "Updater",
-                "RegistryClient", "TrustSigner", "TrustServer", "Registry", "ContentTrust", crypto, logging, nioCore,
-                serviceLifecycle,
+                "DurableFiles", "TUF", "OCI", "Database", "KeyStore", "Ceremony", "NotaryAPI", "SignerAPI",
+                "HTTPService", "TrustClient", "TUFRepository", "Updater", "RegistryClient", "TrustSigner",
+                "TrustServer", "Registry", "ContentTrust", crypto, logging, nioCore, serviceLifecycle,
                 unixSignals,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
@@ -162,6 +175,7 @@ let package = Package(
         .testTarget(name: "OCITests", dependencies: ["OCI", crypto]),
         .testTarget(name: "DatabaseTests", dependencies: ["Database"]),
         .testTarget(name: "KeyStoreTests", dependencies: ["KeyStore", "TUF", crypto]),
+        .testTarget(name: "CeremonyTests", dependencies: ["Ceremony", "DurableFiles", "TUF", crypto]),
         .testTarget(name: "HTTPAccessTests", dependencies: ["HTTPAccess", httpClient]),
         .testTarget(
             name: "HTTPServiceTests",
@@ -195,7 +209,7 @@ let package = Package(
         ),
         .testTarget(
             name: "TrustSignerTests",
-            dependencies: ["TrustSigner", "TUF", "KeyStore", "NotaryAPI", "Database", crypto]
+            dependencies: ["TrustSigner", "SignerAPI", "TUF", "KeyStore", "NotaryAPI", "Database", crypto, logging]
         ),
         .testTarget(
             name: "TrustServerTests",
