@@ -26,7 +26,10 @@ public struct ByteOrderedMap<Value> {
     }
 
     private static func isStrictlyOrdered(_ pairs: [Element]) -> Bool {
-        pairs.indices.dropFirst().allSatisfy { self.precedes(pairs[$0 - 1].key, pairs[$0].key) }
+        // Where they lie: a pair that is taken out is a copy of its value.
+        pairs.withUnsafeBufferPointer { pairs in
+            pairs.indices.dropFirst().allSatisfy { self.precedes(pairs[$0 - 1].key, pairs[$0].key) }
+        }
     }
 
     /// A map of pairs whose keys are in order, none of them twice.

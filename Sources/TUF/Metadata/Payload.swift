@@ -39,7 +39,7 @@ public struct RoleDefinition: Sendable, Hashable {
     /// How many of them must sign; 1 or more.
     public var threshold: Int64
     /// Members that this version does not know.
-    public var additionalMembers: ByteOrderedMap<JSONValue> = [:]
+    public var additionalMembers: ByteOrderedMap<JSONValue> = ByteOrderedMap()
 
     /// Makes a definition.
     public init(keyIDs: [KeyID], threshold: Int64 = 1) {
@@ -57,7 +57,7 @@ public struct FileMetadata: Sendable, Hashable {
     /// The hashes, where they are listed.
     public var hashes: Hashes?
     /// Members that this version does not know.
-    public var additionalMembers: ByteOrderedMap<JSONValue> = [:]
+    public var additionalMembers: ByteOrderedMap<JSONValue> = ByteOrderedMap()
 
     /// Makes a description.
     public init(version: Int64? = nil, length: Int64? = nil, hashes: Hashes? = nil) {
@@ -99,7 +99,7 @@ public struct Root: Payload {
     /// Who signs for each role.
     public var roles: [RoleName: RoleDefinition]
     /// Members that this version does not know.
-    public var additionalMembers: ByteOrderedMap<JSONValue> = [:]
+    public var additionalMembers: ByteOrderedMap<JSONValue> = ByteOrderedMap()
 
     /// Makes a root of keys and roles; the keys are listed under their own ids.
     public init(version: Int64, expires: Expiry, keys: [PublicKey], roles: [RoleName: RoleDefinition]) {
@@ -129,7 +129,7 @@ public struct Timestamp: Payload {
     /// The current snapshot.
     public var snapshot: FileMetadata
     /// Members that this version does not know.
-    public var additionalMembers: ByteOrderedMap<JSONValue> = [:]
+    public var additionalMembers: ByteOrderedMap<JSONValue> = ByteOrderedMap()
 
     /// Makes a timestamp of a snapshot.
     public init(version: Int64, expires: Expiry, snapshot: FileMetadata) {
@@ -148,7 +148,7 @@ public struct Snapshot: Payload {
     /// The current metadata by role name.
     public var meta: ByteOrderedMap<FileMetadata>
     /// Members that this version does not know.
-    public var additionalMembers: ByteOrderedMap<JSONValue> = [:]
+    public var additionalMembers: ByteOrderedMap<JSONValue> = ByteOrderedMap()
 
     /// Makes a snapshot.
     public init(version: Int64, expires: Expiry, meta: ByteOrderedMap<FileMetadata>) {

@@ -10,12 +10,12 @@ extension Snapshot {
             return
         }
         // Of all it lists, the role that must be there is enough to read the rest.
-        let targets = files.first { $0.key.utf8.elementsEqual(RoleName.targets.text.utf8) }
-        let mandatory = targets.map { ["targets.json": TUFWire.json($0.value)] as JSONValue } ?? .object([:])
-        try self.init(signed.value { $0 == "meta" ? mandatory : nil }, format: format)
         guard let map = ByteOrderedMap(uniqueKeys: files) else {
             throw TUFError(.malformed, role: .snapshot, "lists a role twice")
         }
+        let targets = map[RoleName.targets.text]
+        let mandatory = targets.map { ["targets.json": TUFWire.json($0)] as JSONValue } ?? .object([:])
+        try self.init(signed.value { $0 == "meta" ? mandatory : nil }, format: format)
         self.meta = map
     }
 
@@ -29,10 +29,12 @@ extension Snapshot {
         guard scanner.skip(UInt8(ascii: "{"), bytes) else { return nil }
         var files: [(key: String, value: FileMetadata)] = []
         if scanner.skip(UInt8(ascii: "}"), bytes) { return files }
+        // As many as there are when each has a version, a length and a hash: memory that is not used is not touched.
+        files.reserveCapacity((bytes.byteCount - scanner.position) / 128)
         repeat {
             guard let text = scanner.name(bytes, after: nil) else { return nil }
-            let name = text.string(in: bytes)
-            guard let role = self.role(of: name) else {
+            guard let role = Self.role(text, bytes) else {
+                let name = text.string(in: bytes)
                 throw TUFError(.malformed, role: .snapshot, "\(name.prefix(64)) is not the name of a metadata file")
             }
             let start = scanner.position
@@ -46,6 +48,15 @@ extension Snapshot {
         } while scanner.skip(UInt8(ascii: ","), bytes)
         return files
     }
+
+    /// The role that a file's name is of, which ends in `.json`.
+    private static func role(_ name: CanonicalText, _ bytes: RawSpan) -> String? {
+        guard !name.isEscaped else { return self.role(of: name.string(in: bytes)) }
+        let end = name.range.upperBound - 5
+        var scanner = CanonicalScanner(at: end, allowsControlCharacters: true)
+        guard end > name.range.lowerBound, scanner.skip(".json", bytes) else { return nil }
+        return bytes.text(name.range.lowerBound..<end)
+    }
 }
 
 extension FileMetadata {
@@ -55,7 +66,7 @@ extension FileMetadata {
         self.init()
         guard scanner.skip("{\"", bytes) else { return nil }
         if scanner.skip("hashes\":{\"sha256\":\"", bytes) {
-            guard let digest = Self.digest(at: scanner.position, bytes) else { return nil }
+            guard let digest = SHA256Value(hexadecimalAt: scanner.position, in: bytes) else { return nil }
             self.hashes = Hashes(sha256: digest)
             scanner.move(to: scanner.position + 64)
             guard scanner.skip("\"},\"", bytes) else { return nil }
@@ -68,21 +79,5 @@ extension FileMetadata {
             scanner.skip(UInt8(ascii: "}"), bytes)
         else { return nil }
         self.version = version
-    }
-
-    /// The 32 bytes that 64 digits stand for.
-    private static func digest(at start: Int, _ bytes: RawSpan) -> [UInt8]? {
-        guard bytes.byteCount - start > 64, TargetShape.areAll(bytes, start, 64, TargetShape.areHexadecimal) else {
-            return nil
-        }
-        // The low four bits of a digit are its value, and of a letter nine less.
-        func value(_ digit: UInt8) -> UInt8 { (digit & 15) &+ (digit >> 6) &* 9 }
-        return [UInt8](unsafeUninitializedCapacity: 32) { digest, count in
-            for index in 0..<32 {
-                let digits = (bytes.byte(start &+ 2 &* index), bytes.byte(start &+ 2 &* index &+ 1))
-                digest.initializeElement(at: index, to: value(digits.0) << 4 | value(digits.1))
-            }
-            count = 32
-        }
     }
 }

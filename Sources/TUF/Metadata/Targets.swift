@@ -11,7 +11,7 @@ public struct Targets: Payload {
     /// The roles that this one trusts with some of its paths, first come first asked.
     public var delegations: Delegations
     /// Members that this version does not know.
-    public var additionalMembers: ByteOrderedMap<JSONValue> = [:]
+    public var additionalMembers: ByteOrderedMap<JSONValue> = ByteOrderedMap()
 
     /// Makes a targets role.
     public init(
@@ -36,7 +36,7 @@ public struct TargetFile: Sendable, Hashable {
     /// Whatever the publisher says of it.
     public var custom: JSONValue?
     /// Members that this version does not know.
-    public var additionalMembers: ByteOrderedMap<JSONValue> = [:]
+    public var additionalMembers: ByteOrderedMap<JSONValue> = ByteOrderedMap()
 
     /// Makes a target.
     public init(length: Int64, hashes: Hashes, custom: JSONValue? = nil) {
@@ -55,7 +55,7 @@ public struct Delegations: Sendable, Hashable {
     /// The roles that share all paths out by their hash, in place of ``roles`` (TUF only).
     public var succinctRoles: SuccinctRoles?
     /// Members that this version does not know.
-    public var additionalMembers: ByteOrderedMap<JSONValue> = [:]
+    public var additionalMembers: ByteOrderedMap<JSONValue> = ByteOrderedMap()
 
     /// Makes delegations; none by default.
     public init(keys: ByteOrderedMap<PublicKey> = [:], roles: [DelegatedRole] = []) {
