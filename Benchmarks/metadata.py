@@ -73,6 +73,7 @@ def bench_tuf(report, loads, settings, directory):
         results = measure(rounds, "load", root, targets, "targets", count=count)
         add(f"{name}: load and verify", "ms", results, lambda result: result["load"], 1000)
         add(f"{name}: load and verify, peak memory", "MiB", results, lambda result: [result["peakKiB"] / 1024])
+        add(f"{name}: memory of its own then", "MiB", results, lambda result: [result["ownKiB"] / 1024])
         # Spread over the whole file.
         paths = [f"packages/{number % 256:02x}/package-{number:07d}.tar.gz" for number in range(0, count, count // 16)]
         results = measure(1, "lookup", root, targets, *paths, count=count)
@@ -104,3 +105,8 @@ def bench_tuf(report, loads, settings, directory):
     results = measure(settings.rounds, "load", *files, "snapshot", count=(1 << 14) + 1)
     add("snapshot of 16,384 bins: load and verify", "ms", results, lambda result: result["load"], 1000)
     add("snapshot of 16,384 bins: peak memory", "MiB", results, lambda result: [result["peakKiB"] / 1024])
+
+    hostile = ours.run("hostile", settings.rounds, 100_000)
+    name, ratio = max(hostile["ratios"].items(), key=lambda item: item[1])
+    valid = hostile["validMilliseconds"]
+    report.add(f"100 KB that cost most ({name}), vs good", "ms", [{"rate": ratio * valid}], [{"rate": valid}], True)

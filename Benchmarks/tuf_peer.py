@@ -81,10 +81,15 @@ def timed(times, name, work):
     return result
 
 
-def peak():
-    """The most memory that was resident until now. getrusage would count the process that started this one."""
+def resident(name):
+    """Memory in KiB. getrusage would count the process that started this one."""
     status = pathlib.Path("/proc/self/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1])
+    return int(next(line for line in status.splitlines() if line.startswith(name + ":")).split()[1])
+
+
+def memory():
+    """The most that was resident until now, and what is, without the program's and the libraries' files."""
+    return {"peakKiB": resident("VmHWM"), "ownKiB": resident("RssAnon")}
 
 
 def load(times, root, file, rounds, role):
@@ -93,7 +98,7 @@ def load(times, root, file, rounds, role):
         metadata = None  # noqa: F841
         metadata = timed(times, "load", lambda: verified(root, file, role))
         if number == 0:
-            most = peak()
+            most = memory()
     return len(metadata.signed.targets if role == "targets" else metadata.signed.meta), most
 
 
@@ -103,7 +108,7 @@ def lookup(times, root, file, rounds, *paths):
         found = timed(times, "lookup", lambda: targets.get(name))
         if found is None or name + "?" in targets:
             raise SystemExit(f"{name} is not there, or what is not there is")
-    return len(targets), peak()
+    return len(targets), memory()
 
 
 def add(times, root, file, rounds, name, seed, output):
@@ -119,7 +124,7 @@ def add(times, root, file, rounds, name, seed, output):
     for number in range(rounds):
         timed(times, "add", publish)
         if number == 0:
-            most = peak()
+            most = memory()
     return len(metadata.signed.targets), most
 
 
@@ -133,7 +138,7 @@ def main():
     root.verify_delegate("root", root)
     times = {}
     count, most = {"load": load, "lookup": lookup, "add": add}[verb](times, root, rest[1], int(rest[2]), *rest[3:])
-    print(json.dumps({"count": count, "peakKiB": most, **times}))
+    print(json.dumps({"count": count, **most, **times}))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ struct MetadataLoad {
         usage: hallmark-metadata load ROOT FILE ROUNDS targets|snapshot
                hallmark-metadata lookup ROOT FILE ROUNDS PATH...
                hallmark-metadata add ROOT FILE ROUNDS PATH SEED OUTPUT
+               hallmark-metadata hostile ROUNDS SIZE
         """
 
     let root: Root
@@ -33,6 +34,11 @@ struct MetadataLoad {
 
     private static func run() async throws {
         let arguments = Array(CommandLine.arguments.dropFirst())
+        if arguments.count == 3, arguments[0] == "hostile", let rounds = Int(arguments[1]), rounds > 0,
+            let size = Int(arguments[2]), size > 0
+        {
+            return try await self.hostile(rounds: rounds, size: size)
+        }
         guard arguments.count > 4, let rounds = Int(arguments[3]), rounds > 0 else {
             throw Failure(message: Self.usage)
         }
@@ -58,16 +64,16 @@ struct MetadataLoad {
 
     func load<Content: Payload>(_ role: RoleName, count: (Content) -> Int) throws {
         var loads: [Duration] = []
-        var peak = 0
+        var (peak, own) = (0, 0)
         var entries = 0
         for _ in 0..<self.rounds {
             let start = self.clock.now
             let verified: Verified<Content> = try self.verified(role)
             loads.append(self.clock.now - start)
             entries = count(verified.payload)
-            if loads.count == 1 { peak = Self.peakKiB }
+            if loads.count == 1 { withExtendedLifetime(verified) { (peak, own) = (Self.peakKiB, Self.ownKiB) } }
         }
-        self.report(["load": loads], count: entries, peak: peak)
+        self.report(["load": loads], count: entries, peak: peak, own: own)
     }
 
     func lookup(_ paths: [String]) throws {
@@ -112,21 +118,54 @@ struct MetadataLoad {
         self.report(times, count: verified.payload.targets.count + 1, peak: peak)
     }
 
-    private func report(_ times: [String: [Duration]], count: Int, peak: Int) {
+    /// How much longer each of ``HostileInputs`` takes than metadata of that size with nothing wrong.
+    private static func hostile(rounds: Int, size: Int) async throws {
+        let key = Ed25519Key(key: Curve25519.Signing.PrivateKey())
+        let hostile = try await HostileInputs(key: key, size: size)
+        let clock = ContinuousClock()
+
+        func median(_ input: HostileInputs.Input) throws -> Double {
+            let keys = RoleKeys(role: input.role, keys: [try key.publicKey.spelled(in: .tuf)], threshold: 1)
+            let times = (0..<rounds).map { _ in
+                clock.measure {
+                    guard let metadata = try? UnverifiedMetadata(input.bytes, format: .tuf) else { return }
+                    switch input.role {
+                    case .root: _ = try? metadata.verified(as: Root.self, by: keys)
+                    case .snapshot: _ = try? metadata.verified(as: Snapshot.self, by: keys)
+                    case .timestamp: _ = try? metadata.verified(as: Timestamp.self, by: keys)
+                    default: _ = try? metadata.verified(as: Targets.self, by: keys)
+                    }
+                } / .milliseconds(1)
+            }
+            return times.sorted()[rounds / 2]
+        }
+
+        let valid = try median(.init(name: "valid", role: .targets, bytes: try await hostile.valid()))
+        let results = try hostile.inputs.map { (name: $0.name, ratio: try median($0) / valid) }
+        let list = results.sorted { $0.ratio > $1.ratio }.map { "\"\($0.name)\": \($0.ratio)" }
+        print("{\"validMilliseconds\": \(valid), \"ratios\": {\(list.joined(separator: ", "))}}")
+    }
+
+    private func report(_ times: [String: [Duration]], count: Int, peak: Int, own: Int = 0) {
         let lists = times.map { name, durations in
             "\"\(name)\": [\(durations.map { "\($0 / .seconds(1))" }.joined(separator: ", "))]"
         }
-        print("{\"count\": \(count), \"peakKiB\": \(peak), \(lists.sorted().joined(separator: ", "))}")
+        print("{\"count\": \(count), \"peakKiB\": \(peak), \"ownKiB\": \(own), \(lists.sorted().joined(separator: ", "))}")
     }
 
+    /// The memory that is resident and of no file: without the program and the libraries.
+    private static var ownKiB: Int { self.status("RssAnon:") }
+
     /// The most memory that was resident until now. What getrusage says would count the process that started this one.
-    private static var peakKiB: Int {
+    private static var peakKiB: Int { self.status("VmHWM:") }
+
+    private static func status(_ name: String) -> Int {
         let file = open("/proc/self/status", O_RDONLY)
         defer { close(file) }
         let status = [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in
             count = max(0, Glibc.read(file, buffer.baseAddress, buffer.count))
         }
-        let line = String(decoding: status, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+        let line = String(decoding: status, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix(name) }
         return line.flatMap { Int($0.filter(\.isNumber)) } ?? 0
     }
 
