@@ -150,7 +150,8 @@ struct MetadataLoad {
         let lists = times.map { name, durations in
             "\"\(name)\": [\(durations.map { "\($0 / .seconds(1))" }.joined(separator: ", "))]"
         }
-        print("{\"count\": \(count), \"peakKiB\": \(peak), \"ownKiB\": \(own), \(lists.sorted().joined(separator: ", "))}")
+        let memory = "\"peakKiB\": \(peak), \"ownKiB\": \(own)"
+        print("{\"count\": \(count), \(memory), \(lists.sorted().joined(separator: ", "))}")
     }
 
     /// The memory that is resident and of no file: without the program and the libraries.
