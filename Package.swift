@@ -60,7 +60,7 @@ let package = Package(
 
         // Level 2: what both ends of a protocol share.
         .target(name: "KeyStore", dependencies: ["DurableFiles", "TUF", crypto, cryptoExtras, x509, asn1]),
-        .target(name: "Ceremony", dependencies: ["DurableFiles", "TUF"]),
+        .target(name: "Ceremony", dependencies: ["DurableFiles", "PercentEncoding", "TUF"]),
         .target(name: "NotaryAPI", dependencies: ["PercentEncoding", "TUF"]),
         .target(
             name: "SignerAPI",
@@ -175,7 +175,7 @@ let package = Package(
         .testTarget(name: "OCITests", dependencies: ["OCI", crypto]),
         .testTarget(name: "DatabaseTests", dependencies: ["Database"]),
         .testTarget(name: "KeyStoreTests", dependencies: ["KeyStore", "TUF", crypto]),
-        .testTarget(name: "CeremonyTests", dependencies: ["Ceremony", "DurableFiles", "TUF", crypto]),
+        .testTarget(name: "CeremonyTests", dependencies: ["Ceremony", "DurableFiles", "KeyStore", "TUF", crypto]),
         .testTarget(name: "HTTPAccessTests", dependencies: ["HTTPAccess", httpClient]),
         .testTarget(
             name: "HTTPServiceTests",
@@ -190,14 +190,14 @@ let package = Package(
         .testTarget(
             name: "TrustClientTests",
             dependencies: [
-                "TrustClient", "TrustServer", "TrustSigner", "TUF", "KeyStore", "NotaryAPI", "HTTPAccess",
+                "TrustClient", "TrustServer", "TrustSigner", "Ceremony", "TUF", "KeyStore", "NotaryAPI", "HTTPAccess",
                 "HTTPService",
                 "Database", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient,
             ]
         ),
         .testTarget(
             name: "TUFRepositoryTests",
-            dependencies: ["TUFRepository", "DurableFiles", "TUF", "KeyStore", crypto]
+            dependencies: ["TUFRepository", "Ceremony", "DurableFiles", "TUF", "KeyStore", crypto]
         ),
         .testTarget(
             name: "RegistryClientTests",

@@ -2,8 +2,8 @@
 
 import TUF
 
-/// Why a repository, or metadata that waits for signatures, could not be changed. What metadata itself is refused for is a
-/// `TUFError`. Two errors are equal when their codes are.
+/// Why a repository could not be read or changed. What metadata itself is refused for is a `TUFError`, and what signatures are
+/// refused for a `CeremonyError`. Two errors are equal when their codes are.
 package struct RepositoryError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The kind of failure.
     package enum Code: String, Sendable, Hashable {
@@ -19,14 +19,6 @@ package struct RepositoryError: Error, Sendable, Hashable, CustomStringConvertib
         case notFound
         /// Metadata waits for signatures.
         case incomplete
-        /// A key that is none of the role's.
-        case foreignKey
-        /// A signature that the key it names did not make on this content.
-        case wrongSignature
-        /// The key has signed already.
-        case alreadySigned
-        /// Two copies do not say the same.
-        case otherContent
         /// The file system refused.
         case storage
     }

@@ -1,25 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Ceremony
 package import TUF
 
 /// What a repository needs of a file system. Every change is durable when the call returns, and a file is replaced whole or not
 /// at all. Paths are relative to the repository's directory. All of it blocks.
-package protocol RepositoryFiles: Sendable {
-    /// A regular file of at most so many bytes; nil when there is none.
-    func read(_ path: String, limit: Int) throws -> [UInt8]?
+package protocol RepositoryFiles: CeremonyFiles {
     /// Reads a regular file piece by piece.
     /// - Returns: false when there is none.
     func stream(_ path: String, _ body: (UnsafeRawBufferPointer) throws -> Void) throws -> Bool
-    /// The names in a directory, in no order; none when there is no such directory.
-    func list(_ directory: String) throws -> [String]
     /// Whether there is a file of this name.
     func exists(_ path: String) throws -> Bool
-    /// Writes a file, in place of one of that name.
-    func replace(_ path: String, with bytes: [UInt8]) throws
     /// Gives a file one more name, in place of another file of that name.
     func link(_ path: String, to new: String) throws
-    /// Removes files, durably when all are gone; not an error when there is none of a name.
-    func remove(_ paths: [String]) throws
     /// Copies a file from anywhere into a directory, under the SHA-256 of its content, hashing while it copies.
     /// - Returns: its length and hashes.
     func take(_ source: String, into directory: String) throws -> TargetFile

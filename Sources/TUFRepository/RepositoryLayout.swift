@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import TUF
+import Ceremony
+import TUF
 
 /// Where the files of a repository lie in its directory. `metadata` and `targets` are what a web server serves; the others are
 /// the publisher's.
@@ -9,8 +10,6 @@ package enum RepositoryLayout {
     package static let metadata = "metadata"
     /// The files that targets name.
     package static let targets = "targets"
-    /// Metadata that waits for signatures.
-    package static let pending = "pending"
     /// Changes for the next publish.
     static let changes = "staged/changes"
     /// The files of those changes, by their SHA-256.
@@ -20,26 +19,12 @@ package enum RepositoryLayout {
 
     /// A file of signed metadata. Only the timestamp's is ever replaced.
     static func metadata(_ role: RoleName, version: Int64) -> String {
-        role == .timestamp ? "\(self.metadata)/timestamp.json" : "\(self.metadata)/\(version).\(role).json"
+        let name = role == .timestamp ? "timestamp.json" : VersionedName(role, version: version).text
+        return "\(self.metadata)/\(name)"
     }
 
     /// Where readers look for metadata that is not consistent: under a name that stays. It is a copy of the other.
     static func copy(_ role: RoleName) -> String { "\(self.metadata)/\(role).json" }
-
-    /// A file of metadata that waits for signatures.
-    package static func pending(_ role: RoleName, version: Int64) -> String {
-        "\(self.pending)/\(version).\(role).json"
-    }
-
-    /// The version and role that the name of a versioned file says.
-    package static func parse(_ name: String) -> (version: Int64, role: RoleName)? {
-        guard name.hasSuffix(".json"), let dot = name.firstIndex(of: "."), let version = Int64(name[..<dot]),
-            version > 0,
-            String(version) == name[..<dot]
-        else { return nil }
-        let role = name[name.index(after: dot)...].dropLast(5)
-        return role.isEmpty ? nil : (version, RoleName(String(role)))
-    }
 
     /// The names of a target's file: one for each hash in a consistent repository, in the order of the algorithms' names.
     static func names(of path: String, _ file: TargetFile, isConsistent: Bool) -> [String] {
@@ -86,7 +71,7 @@ extension RepositoryLayout {
             default: false
             }
         }
-        let isVersioned = self.parse("\(role).json") != nil
+        let isVersioned = VersionedName("\(role).json") != nil
         guard role.isDelegation, isPlain, !role.text.isEmpty, role.text.utf8.count <= self.nameLimit,
             !role.text.hasPrefix("."), !role.text.hasPrefix("-"), role.text != "mirrors", !isVersioned
         else {

@@ -1,76 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Ceremony
 package import TUF
 
-/// Metadata that waits for signatures: one file for each role in `pending`, which may be copied, signed elsewhere and merged.
+/// Metadata that waits for signatures in `pending`, which may be copied, signed elsewhere and merged.
 extension StaticRepository {
-    /// Says which files in `pending` belong together, and which staged changes they have taken up. It is written last and removed
-    /// first: without it there is nothing that waits, whatever a crash has left.
-    private static let index = "\(RepositoryLayout.pending)/index.json"
-
-    private func pendingIndex(_ member: String) throws -> [String] {
-        guard let bytes = try self.files.read(Self.index, limit: 64 << 20) else { return [] }
-        guard let names = (try? JSONParser.parse(bytes))?[member]?.array else {
-            throw RepositoryError(.malformed, "\(Self.index) cannot be read: reset, or restore it from a backup")
-        }
-        return names.compactMap(\.string)
-    }
-
-    /// The names of the files that wait for signatures.
-    func pendingNames() throws -> [String] {
-        try self.pendingIndex("files").filter { RepositoryLayout.parse($0) != nil }
-    }
-
-    /// The metadata that waits, by role.
-    /// - Throws: ``RepositoryError`` with code `malformed` or `storage`.
-    func pendingMetadata() throws -> [RoleName: PendingMetadata] {
-        var pending: [RoleName: PendingMetadata] = [:]
-        for name in try self.pendingNames() {
-            let path = "\(RepositoryLayout.pending)/\(name)"
-            guard let (version, role) = RepositoryLayout.parse(name) else { continue }
-            guard let bytes = try self.files.read(path, limit: WireFormat.metadataLimit) else {
-                throw RepositoryError(.malformed, "\(path) is gone, with the signatures on it: put it back, or reset")
-            }
-            let metadata: PendingMetadata
-            do {
-                metadata = try PendingMetadata(bytes, format: .tuf)
-            } catch let error as TUFError {
-                throw RepositoryError(.malformed, "\(path): \(error)")
-            }
-            guard metadata.version == version, metadata.type == (role.listsTargets ? "targets" : role.text),
-                pending[role] == nil
-            else { throw RepositoryError(.malformed, "\(path) is not what its name says: remove it, or reset") }
-            pending[role] = metadata
-        }
-        return pending
-    }
-
-    /// Names of staged changes that are in metadata that waits.
-    func pendingChanges() throws -> [String] { try self.pendingIndex("changes") }
-
-    /// Writes what waits.
-    func writePending(_ pending: [(role: RoleName, metadata: PendingMetadata)], changes: [String]) throws {
-        for (role, metadata) in pending { try self.writePending(metadata, role) }
-        func list(_ names: [String]) -> JSONValue { .array(names.map { .string($0) }) }
-        let names = pending.map { "\($0.metadata.version ?? 0).\($0.role).json" }
-        try self.files.replace(
-            Self.index,
-            with: CanonicalJSON.encodeForWire(["changes": list(changes), "files": list(names)])
-        )
-    }
-
-    func writePending(_ metadata: PendingMetadata, _ role: RoleName) throws {
-        let path = RepositoryLayout.pending(role, version: metadata.version ?? 0)
-        let bytes = metadata.bytes
-        guard try self.files.read(path, limit: WireFormat.metadataLimit) != bytes else { return }
-        try self.files.replace(path, with: bytes)
-    }
-
-    func removePending() throws {
-        try self.files.remove(Self.index)
-        let names = try self.files.list(RepositoryLayout.pending).filter { RepositoryLayout.parse($0) != nil }
-        if !names.isEmpty { try self.files.remove(names.map { "\(RepositoryLayout.pending)/\($0)" }) }
-    }
+    var pending: PendingFolder { PendingFolder(self.files, format: .tuf) }
 
     /// What is published already, or overtaken: a crash may have left it.
     func isObsolete(_ metadata: PendingMetadata, _ role: RoleName, in working: WorkingCopy) -> Bool {
@@ -105,7 +40,7 @@ extension StaticRepository {
     package func ceremonies() async throws -> [SigningCeremony] {
         try await self.blocking {
             var working = try self.working()
-            let pending = try self.pendingMetadata().filter { !self.isObsolete($0.value, $0.key, in: working) }
+            let pending = try self.pending.metadata().filter { !self.isObsolete($0.value, $0.key, in: working) }
             return try self.takeUp(pending, in: &working).all
         }
     }
@@ -127,7 +62,7 @@ extension StaticRepository {
             }
             // Who may sign can be part of what waits.
             var pending =
-                (try? self.pendingMetadata())?.filter { !self.isObsolete($0.value, $0.key, in: working) } ?? [:]
+                (try? self.pending.metadata())?.filter { !self.isObsolete($0.value, $0.key, in: working) } ?? [:]
             pending[role] = metadata
             if let root = pending[.root] { working.root = try root.payload() }
             for (role, metadata) in pending where role.listsTargets { working.edited[role] = try metadata.payload() }
@@ -150,14 +85,14 @@ extension StaticRepository {
         try await self.locked {
             try await self.blocking {
                 var working = try self.working()
-                let pending = try self.pendingMetadata().filter { !self.isObsolete($0.value, $0.key, in: working) }
+                let pending = try self.pending.metadata().filter { !self.isObsolete($0.value, $0.key, in: working) }
                 guard pending[role] != nil else {
                     throw RepositoryError(.notFound, "nothing of \(role) waits for signatures")
                 }
                 let release = try self.takeUp(pending, in: &working)
                 guard var ceremony = release.all.first(where: { $0.role == role }) else { return [] }
                 let new = try ceremony.merge(copy)
-                try self.writePending(ceremony.metadata, role)
+                try self.pending.write(ceremony.metadata, role)
                 return new
             }
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Ceremony
 import FoundationEssentials
 package import TUF
 
@@ -37,7 +38,7 @@ extension StaticRepository {
                 guard working.snapshot != nil else {
                     throw RepositoryError(.incomplete, "nothing is published yet that could be signed again")
                 }
-                let pending = try self.pendingNames().compactMap { RepositoryLayout.parse($0)?.role }
+                let pending = try self.pending.names().map(\.role)
                 for role in try self.due(in: &working, includingOthers: includingOthers) where !pending.contains(role) {
                     working.renewed.insert(role)
                 }
@@ -71,7 +72,7 @@ extension StaticRepository {
     func advance(stagedChanges: Bool) async throws -> PublishOutcome {
         var (working, release, changes, isPending) = try await self.blocking {
             var working = try self.working()
-            let all = try self.pendingMetadata()
+            let all = try self.pending.metadata()
             let pending = all.filter { !self.isObsolete($0.value, $0.key, in: working) }
             let staged = try self.stagedChanges()
             if !pending.isEmpty {
@@ -91,7 +92,9 @@ extension StaticRepository {
         guard try await self.complete(&release, &working) else {
             let ceremonies = release.all
             let names = changes.map(\.name)
-            try await self.blocking { try self.writePending(ceremonies.map { ($0.role, $0.metadata) }, changes: names) }
+            try await self.blocking {
+                try self.pending.write(ceremonies.map { ($0.role, $0.metadata) }, changes: names)
+            }
             return PublishOutcome(published: [], pending: ceremonies.filter { !$0.isComplete }, hadGap: false)
         }
         return try await self.write(release, of: working, changes: changes, isPending: isPending)
@@ -157,7 +160,7 @@ extension StaticRepository {
             if !working.isConsistent { try self.writeCopies(of: release, in: working) }
             for ceremony in order where !isUnseen(ceremony.role) { try self.write(ceremony) }
             // From here on it is published, and what is left over is only cleared away.
-            if isPending { try self.removePending() }
+            if isPending { try self.pending.removeAll() }
             if !changes.isEmpty {
                 try self.files.remove(changes.map { "\(RepositoryLayout.changes)/\($0.name)" })
                 try self.removeUnusedContent()

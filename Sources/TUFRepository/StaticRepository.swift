@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Ceremony
 import DurableFiles
 package import FoundationEssentials
 package import TUF
@@ -111,7 +112,7 @@ extension StaticRepository {
     private func begin(_ signers: [RoleName: Signers], _ settings: RepositorySettings, _ isConsistent: Bool) throws {
         try self.checkNone()
         // A first attempt may have been cut short.
-        try self.removePending()
+        try self.pending.removeAll()
         let now = self.now()
         func expiry(_ role: RoleName) -> Expiry {
             Expiry(now.addingTimeInterval(Double(settings[role].validity)))
@@ -128,7 +129,7 @@ extension StaticRepository {
         )
         root.consistentSnapshot = isConsistent
         let targets = Targets(version: 1, expires: expiry(.targets))
-        try self.writePending(
+        try self.pending.write(
             [
                 (.root, try PendingMetadata(root, format: .tuf)),
                 (.targets, try PendingMetadata(targets, format: .tuf)),
@@ -214,7 +215,7 @@ extension StaticRepository {
             default: return false
             }
         }
-        guard !areSimple, try self.pendingNames().isEmpty else { return }
+        guard !areSimple, try self.pending.names().isEmpty else { return }
         var working = try self.working()
         guard working.root != nil else { return }
         for change in try self.stagedChanges().map(\.change) + changes { try working.apply(change) }
@@ -243,7 +244,7 @@ extension StaticRepository {
         guard names.count <= Self.countLimit else {
             throw RepositoryError(.malformed, "more than \(Self.countLimit) changes are staged: reset them")
         }
-        let pending = Set(try self.pendingChanges())
+        let pending = Set(try self.pending.changes())
         return try names.compactMap { name in
             let path = "\(RepositoryLayout.changes)/\(name)"
             guard let bytes = try self.files.read(path, limit: Self.changeLimit) else { return nil }
@@ -261,7 +262,7 @@ extension StaticRepository {
         try await self.requireRepository()
         try await self.locked {
             try await self.blocking {
-                if try self.working().publishedRoot != nil { try self.removePending() }
+                if try self.working().publishedRoot != nil { try self.pending.removeAll() }
                 let names = try self.files.list(RepositoryLayout.changes)
                 if !names.isEmpty { try self.files.remove(names.map { "\(RepositoryLayout.changes)/\($0)" }) }
                 try self.removeUnusedContent()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Ceremony
 import FoundationEssentials
 import TUF
 
@@ -50,8 +51,8 @@ struct WorkingCopy: Sendable {
         self.now = now
         var highest: [RoleName: Int64] = [:]
         for name in try files.list(RepositoryLayout.metadata) {
-            guard let (version, role) = RepositoryLayout.parse(name) else { continue }
-            highest[role] = max(version, highest[role] ?? 0)
+            guard let name = VersionedName(name) else { continue }
+            highest[name.role] = max(name.version, highest[name.role] ?? 0)
         }
         self.highestVersions = highest
         // Who has a copy of the metadata alone can still look at it, and sign what follows it.

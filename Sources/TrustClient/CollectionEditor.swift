@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Ceremony
 import FoundationEssentials
 import NotaryAPI
 import TUF
@@ -202,14 +203,26 @@ extension CollectionEditor {
 
 extension CollectionEditor {
     /// Names new keys for a top-level role. Certificates of old root keys stay listed, as in Notary; other old keys go.
-    mutating func replaceKeys(of role: RoleName, with keys: [PublicKey]) throws {
+    /// - Parameter threshold: how many of them must sign from now on; nil leaves it.
+    mutating func replaceKeys(of role: RoleName, with keys: [PublicKey], threshold: Int64? = nil) throws {
         guard let old = self.root.roles[role] else { throw self.invalid("the root does not define \(role)") }
-        guard Int64(keys.count) >= old.threshold else {
-            throw self.invalid("\(role) needs \(old.threshold) keys, \(keys.count) are given")
+        let threshold = threshold ?? old.threshold
+        let count = Set(try keys.map { try $0.canonicalID }).count
+        guard threshold >= 1 else { throw self.invalid("\(role): a threshold must be 1 or more") }
+        guard Int64(count) >= threshold else {
+            throw self.invalid("\(role) needs \(threshold) keys, \(count) are given")
         }
         for key in keys { self.root.keys[key.id.text] = key }
-        self.root.roles[role] = RoleDefinition(keyIDs: keys.map(\.id), threshold: old.threshold)
-        if role != .root {
+        var seen: Set<KeyID> = []
+        let ids = keys.map(\.id).filter { seen.insert($0).inserted }
+        self.root.roles[role] = RoleDefinition(keyIDs: ids, threshold: threshold)
+        if role == .root {
+            // A certificate in another name would sign nothing that counts.
+            let fit = try self.trust.keys(of: self.root).keys.count
+            guard fit == ids.count else {
+                throw self.invalid("\(ids.count - fit) of the root certificates are not in the name of \(self.gun)")
+            }
+        } else {
             let used = Set(self.root.roles.values.flatMap(\.keyIDs))
             for id in old.keyIDs where !used.contains(id) { self.root.keys[id.text] = nil }
         }
@@ -219,24 +232,78 @@ extension CollectionEditor {
 
     /// Has the root signed again although nothing of it changes.
     mutating func renewRoot() { self.isRootChanged = true }
+
+    private var trust: RootTrust { RootTrust(gun: self.gun.text) }
 }
 
 // MARK: - Signing
 
 extension CollectionEditor {
-    /// Signs what has changed, and the snapshot when its key is here, and makes the upload of it.
-    /// - Returns: nothing when there is nothing to publish.
-    mutating func sign(_ ring: inout KeyRing) async throws -> [MetadataUpload] {
-        var uploads: [MetadataUpload] = []
-        let snapshotKeys = try self.root.keys(of: .snapshot)
-        let holdsSnapshot = !ring.held(snapshotKeys.keys).isEmpty
-        let isSnapshotDue = holdsSnapshot && self.isNearExpiry(self.snapshot.expires)
-        guard self.isRootChanged || !self.changed.isEmpty || isSnapshotDue else { return [] }
+    /// Whether there is anything to sign.
+    func isDue(_ ring: KeyRing) throws -> Bool {
+        let keys = try self.root.keys(of: .snapshot)
+        let isSnapshotDue = !ring.held(keys.keys).isEmpty && self.isNearExpiry(self.snapshot.expires)
+        return self.isRootChanged || !self.changed.isEmpty || isSnapshotDue
+    }
 
-        var rootBytes = self.published.bytes
+    /// The keys that have to sign what has changed. The snapshot is the server's, unless a key of it is here or it takes several.
+    func requirements(_ ring: KeyRing) throws -> [RoleKeys] {
+        var requirements: [RoleKeys] = []
+        if self.isRootChanged {
+            requirements.append(try self.trust.keys(of: self.root))
+            if !self.isFirstPublish { requirements.append(try self.trust.keys(of: self.published.payload)) }
+        }
+        for role in self.changed.sorted() where self.targets[role] != nil {
+            requirements.append(try self.keys(of: role))
+        }
+        let snapshot = try self.root.keys(of: .snapshot)
+        if Self.isSnapshotOurs(snapshot, ring) { requirements.append(snapshot) }
+        return requirements
+    }
+
+    static func isSnapshotOurs(_ keys: RoleKeys, _ ring: KeyRing) -> Bool {
+        keys.threshold > 1 || !ring.held(keys.keys).isEmpty
+    }
+
+    /// Gives what has changed its next version.
+    mutating func advance() throws {
         if self.isRootChanged {
             if !self.isFirstPublish { self.root.version = try self.successor(of: self.root.version, .root) }
             self.root.expires = self.expiry(days: Self.rootDays)
+        }
+        for role in self.changed {
+            guard var targets = self.targets[role] else { continue }
+            targets.version = try self.successor(of: targets.version, role)
+            targets.expires = self.expiry(days: Self.targetsDays)
+            self.targets[role] = targets
+        }
+    }
+
+    /// What has changed, for others to sign as well: to be asked for after ``advance()``.
+    func drafts() throws -> [SigningCeremony] {
+        var pending: [RoleName: PendingMetadata] = [:]
+        if self.isRootChanged { pending[.root] = try PendingMetadata(self.root, format: .notary) }
+        for role in self.changed {
+            if let targets = self.targets[role] { pending[role] = try PendingMetadata(targets, format: .notary) }
+        }
+        let authority = try CollectionAuthority(
+            gun: self.gun,
+            root: self.isFirstPublish && self.isRootChanged ? nil : self.published.payload,
+            targets: self.targets,
+            pending: pending
+        )
+        return try pending.sorted { $0.key < $1.key }.map { try authority.ceremony($0.value, $0.key) }
+    }
+
+    /// Signs what has changed, and the snapshot when its key is here, and makes the upload of it.
+    /// - Returns: nothing when there is nothing to publish.
+    /// - Throws: ``TrustClientError`` with code `noSigningKey`.
+    mutating func sign(_ ring: inout KeyRing) async throws -> [MetadataUpload] {
+        guard try self.isDue(ring) else { return [] }
+        try self.advance()
+        var uploads: [MetadataUpload] = []
+        var rootBytes = self.published.bytes
+        if self.isRootChanged {
             var signers = try await ring.signers(for: self.root.keys(of: .root))
             let previous = try self.published.payload.keys(of: .root)
             let own = Set(signers.map(\.publicKey.id))
@@ -248,24 +315,27 @@ extension CollectionEditor {
         if self.isRootChanged || self.isFirstPublish { uploads.append(MetadataUpload(role: .root, bytes: rootBytes)) }
 
         for role in self.changed.sorted() {
-            guard var targets = self.targets[role] else { continue }
-            targets.version = try self.successor(of: targets.version, role)
-            targets.expires = self.expiry(days: Self.targetsDays)
+            guard let targets = self.targets[role] else { continue }
             let signers = try await ring.signers(for: try self.keys(of: role))
             let bytes = try await targets.signed(by: signers, format: .notary).bytes
             uploads.append(MetadataUpload(role: role, bytes: bytes))
         }
 
-        if holdsSnapshot {
-            self.snapshot[.root] = FileMetadata(of: rootBytes)
-            for upload in uploads { self.snapshot[upload.role] = FileMetadata(of: upload.bytes) }
-            self.snapshot.version = try self.successor(of: self.snapshot.version, .snapshot)
-            self.snapshot.expires = self.expiry(days: Self.snapshotDays)
+        let snapshotKeys = try self.root.keys(of: .snapshot)
+        if Self.isSnapshotOurs(snapshotKeys, ring) {
+            try self.list([MetadataUpload(role: .root, bytes: rootBytes)] + uploads)
             let signers = try await ring.signers(for: snapshotKeys)
             let bytes = try await self.snapshot.signed(by: signers, format: .notary).bytes
             uploads.append(MetadataUpload(role: .snapshot, bytes: bytes))
         }
         return uploads
+    }
+
+    /// Makes the next snapshot list these files.
+    private mutating func list(_ files: [MetadataUpload]) throws {
+        for file in files { self.snapshot[file.role] = FileMetadata(of: file.bytes) }
+        self.snapshot.version = try self.successor(of: self.snapshot.version, .snapshot)
+        self.snapshot.expires = self.expiry(days: Self.snapshotDays)
     }
 
     private func keys(of role: RoleName) throws -> RoleKeys {

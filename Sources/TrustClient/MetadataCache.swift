@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Ceremony
 import DurableFiles
 import FoundationEssentials
 package import NotaryAPI
@@ -72,7 +73,7 @@ package struct MetadataCache: Sendable {
         }
     }
 
-    /// Forgets a collection: its metadata and its staged changes, not its keys, and not the collections below its name.
+    /// Forgets a collection: its metadata, its staged changes and what waits for signatures, not its keys, and not the collections below its name.
     package func removeAll(of gun: GUN) async throws {
         try Self.check(gun)
         let directory = self.directory(of: gun)
@@ -82,8 +83,9 @@ package struct MetadataCache: Sendable {
             for name in try TrustDirectory.list("\(directory)/changelist") where name.hasSuffix(Changelist.suffix) {
                 try DurableFile.remove("\(directory)/changelist/\(name)")
             }
+            try PendingFolder(PrivateFiles(directory), format: .notary).removeAll()
             // What else is there, such as a collection whose name is longer, keeps its directories.
-            for path in ["\(directory)/metadata", "\(directory)/changelist", directory] {
+            for path in ["metadata", "changelist", PendingFolder.name].map({ "\(directory)/\($0)" }) + [directory] {
                 TrustDirectory.removeIfEmpty(path)
             }
         }

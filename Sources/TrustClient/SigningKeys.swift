@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Ceremony
 package import KeyStore
 package import NotaryAPI
 package import TUF
@@ -83,6 +84,11 @@ struct KeyRing {
         }
     }
 
+    /// Whether as many of a role's keys are here as must sign.
+    func meets(_ role: RoleKeys) -> Bool {
+        Set(self.held(role.keys).compactMap { try? $0.canonicalID }).count >= max(1, role.threshold)
+    }
+
     /// Adds a key that was made just now.
     mutating func add(_ key: PrivateKey) {
         self.unlocked[key.publicKey.id] = key
@@ -99,17 +105,29 @@ struct KeyRing {
     /// Unlocks every key of a role that is here, under the names that the metadata has for them.
     /// - Throws: ``TrustClientError`` with code `noSigningKey` when fewer keys are here than must sign.
     mutating func signers(for role: RoleKeys) async throws -> [any SigningKey] {
-        let held = self.held(role.keys)
-        guard held.count >= max(1, role.threshold) else {
-            let ids = role.keys.map { (try? $0.canonicalID) ?? $0.id }.map(\.text)
-            throw TrustClientError(
-                .noSigningKey,
-                "\(role.role) must be signed by \(role.threshold) of the keys \(ids.joined(separator: ", ")); "
-                    + "\(held.count) of them are here. Import the key, or ask who has it"
-            )
-        }
+        guard self.meets(role) else { throw self.missing(role) }
         var signers: [any SigningKey] = []
-        for key in held { signers.append(try await self.signer(key)) }
+        for key in self.held(role.keys) { signers.append(try await self.signer(key)) }
         return signers
+    }
+
+    /// Unlocks every key that may sign what waits, is here, and has not signed it.
+    mutating func signers(for ceremony: SigningCeremony) async throws -> [any SigningKey] {
+        let signed = Set(ceremony.metadata.signatures.map(\.keyID))
+        var signers: [any SigningKey] = []
+        for key in self.held(ceremony.keys) where !signed.contains(key.id) {
+            signers.append(try await self.signer(key))
+        }
+        return signers
+    }
+
+    /// Why a role cannot be signed here.
+    func missing(_ role: RoleKeys) -> TrustClientError {
+        let ids = role.keys.map { (try? $0.canonicalID) ?? $0.id }.map(\.text)
+        return TrustClientError(
+            .noSigningKey,
+            "\(role.role) must be signed by \(role.threshold) of the keys \(ids.joined(separator: ", ")); "
+                + "\(self.held(role.keys).count) of them are here. Import the key, or ask who has it"
+        )
     }
 }

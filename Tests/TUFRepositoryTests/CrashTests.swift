@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Ceremony
 import Foundation
 import KeyStore
 import TUF
@@ -47,7 +48,7 @@ struct CrashTests {
                 #expect(try client.download("a") == after, "after \(crashes) changes")
             }
             #expect(try test.repository().stagedChanges().isEmpty)
-            #expect(try test.repository().pendingNames().isEmpty)
+            #expect(try test.repository().pending.names().isEmpty)
             _ = try await test.repository().verify()
             if isDone { break }
             crashes += 1

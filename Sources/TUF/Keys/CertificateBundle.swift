@@ -75,7 +75,7 @@ struct CertificateBundle {
     }
 
     /// The common name; nil when there is none, or more than one: peers differ in which they take.
-    private static func commonName(of certificate: Certificate) -> String? {
+    static func commonName(of certificate: Certificate) -> String? {
         let names = certificate.subject.joined().filter { $0.type == .RDNAttributeType.commonName }
         guard names.count == 1 else { return nil }
         return names.first.flatMap { String($0.value) }
@@ -90,7 +90,29 @@ struct CertificateBundle {
     }
 }
 
+/// What a key that is a certificate says of itself, for people to read. Nothing of it is verified.
+public struct CertificateDetails: Sendable, Hashable {
+    /// The common name: of a root certificate the collection's. Nil when there is none, or more than one.
+    public let commonName: String?
+    /// When it begins to be valid.
+    public let notBefore: Date
+    /// When it ends.
+    public let notAfter: Date
+}
+
 extension PublicKey {
+    /// What the first certificate says; nil for a key that is no certificate, or none that can be read.
+    public var certificate: CertificateDetails? {
+        guard self.type.isCertificate, let certificate = try? CertificateBundle(pem: self.bytes).first else {
+            return nil
+        }
+        return CertificateDetails(
+            commonName: CertificateBundle.commonName(of: certificate),
+            notBefore: certificate.notValidBefore,
+            notAfter: certificate.notValidAfter
+        )
+    }
+
     /// A new self-signed certificate for the root of a collection, as Notary makes it: subject and issuer are the
     /// collection's name, code signing its only use.
     ///

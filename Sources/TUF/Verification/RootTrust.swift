@@ -87,6 +87,11 @@ public struct RootTrust: Sendable {
         return Verified(stored, payload: root, signers: try self.rootKeys(root, at: nil).verify(stored))
     }
 
+    /// The keys of a root that count when it, or its successor, is signed: of a collection's those that are certificates in its
+    /// name, whenever they are in force.
+    /// - Throws: ``TUFError`` with code `untrustedRoot` when there is none.
+    public func keys(of root: Root) throws -> RoleKeys { try self.rootKeys(root, at: nil) }
+
     /// The keys that sign a root: where they are certificates those that are fit to, at a time or at whatever time.
     private func rootKeys(_ root: Root, at now: Date?) throws -> RoleKeys {
         let keys = try root.keys(of: .root)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Ceremony
 import ContentTrust
 import Database
 import Foundation
@@ -71,6 +72,7 @@ enum ExitStatus: Int32, Sendable {
             case let error as TUFError: ExitStatus(rawValue: TrustClientError(error).code.exitCode) ?? .failure
             case let error as RegistryError: Self(error.code)
             case let error as RepositoryError: Self(error.code)
+            case let error as CeremonyError: Self(error.code)
             case let error as UpdaterError: ExitStatus(rawValue: error.code.exitCode) ?? .failure
             case let error as ContentTrustError: error.code == .reference ? .usage : .failure
             case let error as OCIError: error.code == .digestMismatch ? .contentMismatch : .failure
@@ -82,8 +84,16 @@ enum ExitStatus: Int32, Sendable {
         self =
             switch code {
             case .noRepository: .noTrustData
-            case .incomplete, .foreignKey, .wrongSignature, .alreadySigned, .otherContent: .signature
+            case .incomplete: .signature
             case .exists, .invalid, .malformed, .notFound, .storage: .failure
+            }
+    }
+
+    private init(_ code: CeremonyError.Code) {
+        self =
+            switch code {
+            case .foreignKey, .wrongSignature, .alreadySigned, .otherContent: .signature
+            case .invalid, .malformed, .notFound: .failure
             }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Ceremony
 import ContentTrust
 import DurableFiles
 import Foundation
@@ -112,21 +113,13 @@ enum PublishReport {
             return
         }
         let lines = outcome.pending.map { ceremony in
-            let path = RepositoryLayout.pending(ceremony.role, version: ceremony.metadata.version ?? 0)
-            return "\(directory)/\(path): " + Self.missing(ceremony)
+            let path = PendingFolder.path(of: ceremony.role, version: ceremony.metadata.version ?? 0)
+            return "\(directory)/\(path): " + CeremonyReport(ceremony).missing
         }
         throw CommandError(
             .signature,
             "nothing is published yet, signatures are missing: \(lines.joined(separator: "; ")). Hand the file around for "
                 + "hallmark sign, then publish again"
         )
-    }
-
-    /// How many signatures of which keys are missing.
-    static func missing(_ ceremony: SigningCeremony) -> String {
-        ceremony.progress.filter { !$0.isMet }.map { progress in
-            let ids = progress.missing.map(\.text).joined(separator: ", ")
-            return "\(max(1, progress.threshold - progress.signed.count)) more for \(progress.authority) of \(ids)"
-        }.joined(separator: " and ")
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Ceremony
 import ContentTrust
 import DurableFiles
 import Foundation
@@ -61,9 +62,7 @@ struct Sign: AsyncParsableCommand {
         let path = self.file.expandingTilde
         let metadata = try await Self.read(path)
         guard
-            let (version, role) = RepositoryLayout.parse(
-                path.split(separator: "/").last.map(String.init) ?? ""
-            ), version == metadata.version
+            let name = VersionedName(path.split(separator: "/").last.map(String.init) ?? ""), name.describes(metadata)
         else {
             throw CommandError(
                 .failure,
@@ -71,7 +70,7 @@ struct Sign: AsyncParsableCommand {
                     + "\(metadata.version.map(String.init) ?? "unknown")"
             )
         }
-        var (ceremony, trusted) = try await self.ceremony(metadata, role, path)
+        var (ceremony, trusted) = try await self.ceremony(metadata, name.role, path)
         if self.output.output == .text {
             print(TerminalText.lines(try MetadataChanges.lines(of: metadata, after: trusted).joined(separator: "\n")))
         }
@@ -85,7 +84,7 @@ struct Sign: AsyncParsableCommand {
                 )
             )
         } else {
-            print("\n" + TerminalText.lines(CeremonyReport.text(ceremony)))
+            print("\n" + TerminalText.lines(CeremonyReport(ceremony).text))
         }
     }
 
@@ -127,7 +126,7 @@ struct Sign: AsyncParsableCommand {
 
     /// The repository whose `pending` directory this is.
     private static func repository(of folder: URL) -> String? {
-        guard folder.lastPathComponent == RepositoryLayout.pending else { return nil }
+        guard folder.lastPathComponent == PendingFolder.name else { return nil }
         let directory = folder.deletingLastPathComponent().path
         let isThere = FileManager.default.fileExists(atPath: "\(directory)/repository.json")
         return isThere ? directory : nil
@@ -141,13 +140,13 @@ struct Sign: AsyncParsableCommand {
             keys.removeAll { signed.contains($0.id) }
         } else {
             for id in wanted where !keys.contains(where: { $0.id == id }) {
-                throw RepositoryError(.foreignKey, "key \(id) may not sign this \(ceremony.role)")
+                throw CeremonyError(.foreignKey, "key \(id) may not sign this \(ceremony.role)")
             }
             keys.removeAll { !wanted.contains($0.id) }
         }
         let found = try await self.trust.signingKeys().signingKeys(among: keys, for: ceremony.role)
         guard !found.isEmpty else {
-            throw RepositoryError(
+            throw CeremonyError(
                 signed.isEmpty ? .notFound : .alreadySigned,
                 "no key in \(try self.trust.settings.trustDirectory)/private that may sign this \(ceremony.role) has not yet"
             )

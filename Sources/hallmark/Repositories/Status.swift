@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Ceremony
 import ContentTrust
 import TUF
 import TUFRepository
@@ -48,7 +49,7 @@ struct Status: AsyncParsableCommand {
             }
             parts.append(Table(["#", "STAGED CHANGE"], rows).text)
         }
-        parts += status.ceremonies.map { CeremonyReport.text($0) }
+        parts += status.ceremonies.map { CeremonyReport($0).text }
         return parts.joined(separator: "\n\n")
     }
 
@@ -91,48 +92,5 @@ struct Status: AsyncParsableCommand {
             self.staged = status.staged.map { Change(change: $0.change.summary, waitsForSignatures: $0.isPending) }
             self.pending = status.ceremonies.map { CeremonyReport($0) }
         }
-    }
-}
-
-/// Who has signed metadata, and who has not.
-struct CeremonyReport: Encodable {
-    struct Progress: Encodable {
-        let authority: String
-        let threshold: Int
-        let met: Bool
-        let signed: [String]
-        let missing: [String]
-    }
-
-    let role: String
-    let version: Int64?
-    let complete: Bool
-    let requirements: [Progress]
-
-    init(_ ceremony: SigningCeremony) {
-        self.role = ceremony.role.text
-        self.version = ceremony.metadata.version
-        self.complete = ceremony.isComplete
-        self.requirements = ceremony.progress.map {
-            Progress(
-                authority: $0.authority,
-                threshold: $0.threshold,
-                met: $0.isMet,
-                signed: $0.signed.map(\.text),
-                missing: $0.missing.map(\.text)
-            )
-        }
-    }
-
-    static func text(_ ceremony: SigningCeremony) -> String {
-        let state = ceremony.isComplete ? "has all signatures" : "waits for signatures"
-        var lines = ["\(ceremony.role) version \(ceremony.metadata.version ?? 0) \(state):"]
-        for progress in ceremony.progress {
-            let met = progress.isMet ? "" : ", not met"
-            lines.append("  by \(progress.authority): \(progress.signed.count) of \(progress.threshold) needed\(met)")
-            lines += progress.signed.map { "    signed   \($0)" }
-            lines += progress.missing.map { "    \(progress.isMet ? "not yet " : "missing ") \($0)" }
-        }
-        return lines.joined(separator: "\n")
     }
 }

@@ -8,7 +8,7 @@ package enum MetadataChanges {
     package static let targetLimit = 200
 
     /// Compares metadata of a kind with what is trusted; nil before the first.
-    /// - Throws: `TUFError` when the metadata cannot be read as what it says it is; ``RepositoryError`` with code
+    /// - Throws: `TUFError` when the metadata cannot be read as what it says it is; ``CeremonyError`` with code
     ///   `malformed` when it does not say.
     package static func lines(
         of new: PendingMetadata,
@@ -19,7 +19,7 @@ package enum MetadataChanges {
         case "targets": return self.lines(try new.payload(as: Targets.self), after: try trusted?.payload())
         case "snapshot": return self.lines(try new.payload(as: Snapshot.self), after: try trusted?.payload())
         case "timestamp": return self.lines(try new.payload(as: Timestamp.self), after: try trusted?.payload())
-        default: throw RepositoryError(.malformed, "the metadata does not say what kind it is")
+        default: throw CeremonyError(.malformed, "the metadata does not say what kind it is")
         }
     }
 
@@ -71,7 +71,11 @@ package enum MetadataChanges {
 
     private static func kind(_ key: PublicKey?) -> String {
         guard let key else { return "not listed" }
-        return key.scheme?.name ?? key.type.name
+        guard let certificate = key.certificate else { return key.scheme?.name ?? key.type.name }
+        let name = certificate.commonName.map { "of \($0.prefix(255))" } ?? "without a name"
+        // Certificates come and go; who holds the private key knows it by the id of the key itself.
+        let bare = (try? key.canonicalID).map { ", private key \($0)" } ?? ""
+        return "\(key.type.name) \(name), expires \(Expiry(certificate.notAfter))\(bare)"
     }
 
     private static func additional(
@@ -159,8 +163,10 @@ package enum MetadataChanges {
         return lines
     }
 
-    private static func digest(_ file: TargetFile) -> String {
-        file.hashes.sha256.map { "sha256 \(Hexadecimal.encode($0))" } ?? "no sha256"
+    private static func digest(_ file: TargetFile) -> String { self.digest(file.hashes) }
+
+    private static func digest(_ hashes: Hashes?) -> String {
+        hashes?.sha256.map { "sha256 \(Hexadecimal.encode($0))" } ?? "no sha256"
     }
 
     // MARK: Snapshot and timestamp
@@ -168,16 +174,22 @@ package enum MetadataChanges {
     static func lines(_ new: Snapshot, after old: Snapshot?) -> [String] {
         var lines = self.header(new, after: old)
         for (name, file) in new.meta where old?.meta[name] != file {
-            let before = old?.meta[name]?.version.map { "\($0) -> " } ?? ""
-            lines.append("\(name): version \(before)\(file.version.map(String.init) ?? "not listed")")
+            lines.append("\(name): \(self.listed(file, after: old?.meta[name]))")
         }
         for (name, _) in old?.meta ?? [:] where new.meta[name] == nil { lines.append("- \(name)") }
         return lines
     }
 
     static func lines(_ new: Timestamp, after old: Timestamp?) -> [String] {
-        let before = old?.snapshot.version.map { "\($0) -> " } ?? ""
-        return self.header(new, after: old)
-            + ["snapshot: version \(before)\(new.snapshot.version.map(String.init) ?? "not listed")"]
+        self.header(new, after: old) + ["snapshot: \(self.listed(new.snapshot, after: old?.snapshot))"]
+    }
+
+    /// TUF's format lists files by version, Notary's by hash.
+    private static func listed(_ new: FileMetadata, after old: FileMetadata?) -> String {
+        guard let version = new.version else {
+            let before = old.map { "\(self.digest($0.hashes)) -> " } ?? ""
+            return before + self.digest(new.hashes)
+        }
+        return "version \(old?.version.map { "\($0) -> " } ?? "")\(version)"
     }
 }
