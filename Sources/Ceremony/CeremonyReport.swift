@@ -18,6 +18,8 @@ package struct CeremonyReport: Encodable, Sendable {
     /// Whether enough have signed.
     package let complete: Bool
     package let requirements: [Progress]
+    /// Of certificates, the ids of the private keys that they are of: files of keys are named by those.
+    package let privateKeys: [String: String]?
 
     /// Tells how far a ceremony is.
     package init(_ ceremony: SigningCeremony) {
@@ -33,6 +35,11 @@ package struct CeremonyReport: Encodable, Sendable {
                 missing: $0.missing.map(\.text)
             )
         }
+        let certificates = ceremony.keys.filter(\.type.isCertificate)
+        self.privateKeys =
+            certificates.isEmpty
+            ? nil
+            : Dictionary(certificates.map { ($0.id.text, (try? $0.canonicalID)?.text ?? "") }) { first, _ in first }
     }
 
     /// Several lines for people.
@@ -42,10 +49,14 @@ package struct CeremonyReport: Encodable, Sendable {
         for progress in self.requirements {
             let met = progress.met ? "" : ", not met"
             lines.append("  by \(progress.authority): \(progress.signed.count) of \(progress.threshold) needed\(met)")
-            lines += progress.signed.map { "    signed   \($0)" }
-            lines += progress.missing.map { "    \(progress.met ? "not yet " : "missing ") \($0)" }
+            lines += progress.signed.map { "    signed   \(self.name($0))" }
+            lines += progress.missing.map { "    \(progress.met ? "not yet " : "missing ") \(self.name($0))" }
         }
         return lines.joined(separator: "\n")
+    }
+
+    private func name(_ id: String) -> String {
+        self.privateKeys?[id].map { "\(id) (private key \($0))" } ?? id
     }
 
     /// How many signatures of which keys are missing; empty when none is.

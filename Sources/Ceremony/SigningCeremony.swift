@@ -85,6 +85,34 @@ package struct SigningCeremony: Sendable {
         return try SigningCeremony(metadata, role: .root, requirements: [before, own].compactMap { $0 })
     }
 
+    /// A ceremony of what somebody has handed over, against metadata that whoever signs trusts and nothing else.
+    /// - Parameter given: a root, and for a delegated role who delegates to it.
+    /// - Throws: ``CeremonyError`` with code `notFound` when nothing given says who signs it; as ``root(_:after:trust:)``.
+    package static func trusting(
+        _ given: [PendingMetadata],
+        with metadata: PendingMetadata,
+        role: RoleName
+    ) throws -> SigningCeremony {
+        let root: Root? = try given.first { $0.type == "root" }?.payload()
+        if role == .root { return try .root(metadata, after: root) }
+        var requirement: Requirement?
+        if !role.isDelegation, let root {
+            requirement = Requirement(authority: "root \(root.version)", keys: try root.keys(of: role))
+        }
+        for delegator in given where role.isDelegation && delegator.type == "targets" {
+            let targets: Targets = try delegator.payload()
+            guard targets.delegations[role] != nil else { continue }
+            requirement = Requirement(
+                authority: "delegations of version \(targets.version)",
+                keys: try targets.delegations.keys(of: role)
+            )
+        }
+        guard let requirement else {
+            throw CeremonyError(.notFound, "nothing that you trust says who signs \(role)")
+        }
+        return try SigningCeremony(metadata, role: role, requirements: [requirement])
+    }
+
     /// All keys that may sign, each id once.
     package var keys: [PublicKey] {
         var seen: Set<KeyID> = []

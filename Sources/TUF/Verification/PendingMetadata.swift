@@ -35,6 +35,16 @@ public struct PendingMetadata: Sendable {
         self.message = SignedMessage(envelope.signed.canonical)
     }
 
+    /// Reads a file of either format: Notary's says `Root` of what in TUF's is a `root`.
+    /// - Throws: as ``init(_:format:)``; ``TUFError`` with code `malformed` for a file that does not say what it is.
+    public init(recognizing bytes: [UInt8]) throws {
+        let type = try MetadataEnvelope(bytes, format: .tuf).signed["_type"]?.string
+        guard let first = type?.utf8.first else {
+            throw TUFError(.malformed, "the metadata does not say what kind it is")
+        }
+        try self.init(bytes, format: (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(first) ? .notary : .tuf)
+    }
+
     /// Begins with a payload that nobody has signed.
     /// - Throws: ``TUFError`` with code `malformed` for a payload that cannot be read again.
     public init(_ payload: some Payload, format: WireFormat) throws {

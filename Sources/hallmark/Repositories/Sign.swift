@@ -6,18 +6,21 @@ import ContentTrust
 import DurableFiles
 import Foundation
 import KeyStore
+import NotaryAPI
 import TUF
 import TUFRepository
+import TrustClient
 
 /// `hallmark sign`
 struct Sign: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Look at metadata that waits for signatures, and sign it.",
         discussion: """
-            FILE is one of DIR/pending, or a copy of it that was handed to you. What it changes is shown first, against the \
-            repository's directory (--repository; found by itself from DIR/pending) or a root that you trust (--trusted). A \
-            key that may not sign, one that has signed, and a signature that is wrong are refused here. Without --yes nothing \
-            is signed unless you say so on a terminal.
+            FILE is one of DIR/pending, or of tuf/GUN/pending in the trust directory, or a copy of it that was handed to you. \
+            What it changes is shown first: against the repository's directory (--repository), what this machine has read of \
+            the collection on a trust server (--collection), or a root that you trust (--trusted). The first two are found \
+            by themselves where FILE is in a folder named pending. A key that may not sign, one that has signed, and a \
+            signature that is wrong are refused here. Without --yes nothing is signed unless you say so on a terminal.
             """
     )
 
@@ -32,8 +35,20 @@ struct Sign: AsyncParsableCommand {
     )
     var repository: String?
 
-    @Option(help: ArgumentHelp("The root that you trust, in place of --repository.", valueName: "file"))
-    var trusted: String?
+    @Option(
+        help: ArgumentHelp("The collection on a trust server that it is for.", valueName: "gun"),
+        transform: GUN.init(argument:)
+    )
+    var collection: GUN?
+
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "The root that you trust, in place of what is known. May be repeated, with the role that delegates to this one.",
+            valueName: "file"
+        )
+    )
+    var trusted: [String] = []
 
     @Option(
         name: .customLong("key"),
@@ -96,6 +111,8 @@ struct Sign: AsyncParsableCommand {
         } else {
             for copy in self.copies { try ceremony.merge(try await Self.read(copy.expandingTilde)) }
         }
+        // Somebody may have signed the same file while this one was asked for a passphrase.
+        try ceremony.absorb(try await Self.read(path))
         let bytes = ceremony.metadata.bytes
         try await BlockingWork.run { try DurableFile.replace(path, with: bytes, permissions: 0o644) }
     }
@@ -105,23 +122,42 @@ struct Sign: AsyncParsableCommand {
         _ role: RoleName,
         _ path: String
     ) async throws -> (SigningCeremony, PendingMetadata?) {
-        if let trusted = self.trusted?.expandingTilde {
-            let known = try await Self.read(trusted)
-            let root: Root = try known.payload()
-            if role == .root { return (try .root(metadata, after: root), known) }
-            let requirement = SigningCeremony.Requirement(
-                authority: "root \(root.version)",
-                keys: try root.keys(of: role)
-            )
-            return (try SigningCeremony(metadata, role: role, requirements: [requirement]), nil)
-        }
+        var given: [PendingMetadata] = []
+        for trusted in self.trusted { given.append(try await Self.read(trusted.expandingTilde)) }
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
-        guard let directory = self.repository?.expandingTilde ?? Self.repository(of: folder) else {
+        if metadata.format == .notary, let gun = try self.collection ?? self.collection(of: folder) {
+            let cache = MetadataCache(directory: try self.trust.settings.trustDirectory)
+            let ceremonies = CollectionCeremonies(of: gun, in: cache)
+            let found = try await ceremonies.ceremony(of: metadata, role: role, given: given)
+            if role == .root, found.trusted == nil {
+                Notice.write(
+                    "No root of \(gun) is trusted here yet: compare the keys below with those that their holders told you"
+                )
+            }
+            return found
+        }
+        if !given.isEmpty {
+            let known = role == .root ? given.first { $0.type == "root" } : nil
+            return (try .trusting(given, with: metadata, role: role), known)
+        }
+        let directory = self.repository?.expandingTilde ?? Self.repository(of: folder)
+        guard let directory, metadata.format == .tuf else {
             throw ValidationError(
-                "say what it is for: --repository DIRECTORY, or --trusted with the root that you trust"
+                metadata.format == .tuf
+                    ? "say what it is for: --repository DIRECTORY, or --trusted with the root that you trust"
+                    : "say what it is for: --collection GUN, or --trusted with the root that you trust"
             )
         }
         return try await self.trust.reader(of: directory).ceremony(of: metadata, role: role)
+    }
+
+    /// The collection whose `pending` directory this is.
+    private func collection(of folder: URL) throws -> GUN? {
+        let path = folder.resolvingSymlinksInPath().path
+        let directory = URL(fileURLWithPath: try self.trust.settings.trustDirectory).resolvingSymlinksInPath().path
+        let (start, end) = ("\(directory)/tuf/", "/\(PendingFolder.name)")
+        guard path.hasPrefix(start), path.hasSuffix(end), path.count > start.count + end.count else { return nil }
+        return try? GUN(String(path.dropFirst(start.count).dropLast(end.count)))
     }
 
     /// The repository whose `pending` directory this is.
@@ -159,7 +195,7 @@ struct Sign: AsyncParsableCommand {
         guard isatty(STDIN_FILENO) == 1 else {
             throw ValidationError("look at what changes, and say --yes to sign it")
         }
-        let ids = try keys.map { try $0.publicKey.spelled(in: .tuf).id.text }.joined(separator: ", ")
+        let ids = keys.map { $0.publicKey.id.text }.joined(separator: ", ")
         try await StandardTerminal().write("\nSign this \(role) with \(ids)? (y/N) ")
         let answer = try await BlockingWork.wait { readLine() }
         guard answer?.lowercased() == "y" else { throw CommandError(.failure, "not signed") }
@@ -168,7 +204,7 @@ struct Sign: AsyncParsableCommand {
     private static func read(_ path: String) async throws -> PendingMetadata {
         let bytes = try await BlockingWork.run { try DurableFile.read(path, limit: WireFormat.metadataLimit) }
         guard let bytes else { throw CommandError(.failure, "there is no file \(path)") }
-        return try PendingMetadata(bytes, format: .tuf)
+        return try PendingMetadata(recognizing: bytes)
     }
 
     private struct Report: Encodable {
