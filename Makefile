@@ -41,6 +41,7 @@ bench: release test-dependencies
 	scripts/install-test-dependencies wrk
 	$(RELEASE) --product hallmark-load
 	$(RELEASE) --product hallmark-metadata
+	$(RELEASE) --product hallmark-updater
 	Benchmarks/run $(BENCH)
 
 # FUZZ=… is how many seconds.

@@ -25,6 +25,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "TUF", targets: ["TUF"]),
+        .library(name: "Updater", targets: ["Updater"]),
         .executable(name: "hallmark", targets: ["hallmark"]),
         .executable(name: "tuf-conformance-client", targets: ["tuf-conformance-client"]),
     ],
@@ -90,7 +91,8 @@ let package = Package(
         .target(
             name: "TrustClient",
             dependencies: [
-                "DurableFiles", "TUF", "KeyStore", "Ceremony", "NotaryAPI", "HTTPAccess", "Updater", crypto, x509, logging, nioCore,
+                "DurableFiles", "TUF", "KeyStore", "Ceremony", "NotaryAPI", "HTTPAccess", "Updater", crypto, x509,
+                logging, nioCore,
                 nioHTTP1, nioSSL,
                 nioFoundation,
                 httpClient,
@@ -164,6 +166,7 @@ let package = Package(
             path: "Benchmarks/Load"
         ),
         .executableTarget(name: "hallmark-metadata", dependencies: ["TUF", crypto], path: "Benchmarks/Metadata"),
+        .executableTarget(name: "hallmark-updater", dependencies: ["TUF", "Updater"], path: "Benchmarks/Updater"),
 
         .testTarget(
             name: "TUFTests",

@@ -3,6 +3,9 @@
 """What `hallmark-metadata` does, done with python-tuf, and the files that both are given. Prints one JSON object.
 
     tuf_peer.py generate COUNT DIRECTORY     root.json, targets.json of COUNT targets, snapshot.json of COUNT roles
+    tuf_peer.py repository COUNT BINS DIRECTORY
+                                             a repository of COUNT targets, whose snapshot lists BINS more roles
+    tuf_peer.py refresh ROOT CACHE URL ROUNDS [PATH]
     tuf_peer.py load ROOT FILE ROUNDS targets|snapshot
     tuf_peer.py lookup ROOT FILE ROUNDS PATH...
     tuf_peer.py add ROOT FILE ROUNDS PATH SEED OUTPUT
@@ -19,8 +22,9 @@ import time
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.formats import encode_canonical
 from securesystemslib.signer import CryptoSigner
-from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets
+from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 
+EXPIRES = datetime.datetime(2040, 1, 1, tzinfo=datetime.timezone.utc)
 SEED = hashlib.sha256(b"a key of the benchmarks, known to all").hexdigest()
 
 
@@ -47,25 +51,59 @@ def generate(count, directory):
     """The same bytes whenever it is called."""
     directory = pathlib.Path(directory)
     key = signer(SEED)
-    expires = datetime.datetime(2040, 1, 1, tzinfo=datetime.timezone.utc)
-    root = Metadata(Root(expires=expires, consistent_snapshot=True))
+    root = Metadata(Root(expires=EXPIRES, consistent_snapshot=True))
     for role in ("root", "timestamp", "snapshot", "targets"):
         root.signed.add_key(key.public_key, role)
     root.sign(key)
     root.to_file(str(directory / "root.json"))
 
-    def digest(name):
-        return hashlib.sha256(name.encode()).hexdigest()
-
-    targets = Targets(expires=expires)
+    targets = Targets(expires=EXPIRES)
     names = sorted(map(path, range(count)))
     entries = (f'"{name}":{{"hashes":{{"sha256":"{digest(name)}"}},"length":{len(name) * 997}}}' for name in names)
     write(directory / "targets.json", targets, key, "targets", entries)
-    snapshot = Snapshot(expires=expires)
+    generate_snapshot(count, directory / "snapshot.json")
+
+
+def digest(name):
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def generate_snapshot(count, file):
+    snapshot = Snapshot(expires=EXPIRES)
     snapshot.meta = {}
     names = [f"bins-{number:06x}.json" for number in range(count)] + ["targets.json"]
-    entries = (f'"{name}":{{"hashes":{{"sha256":"{digest(name)}"}},"length":997,"version":1}}' for name in names)
-    write(directory / "snapshot.json", snapshot, key, "meta", entries)
+    entries = [f'"{name}":{{"hashes":{{"sha256":"{digest(name)}"}},"length":997,"version":1}}' for name in names[:-1]]
+    write(file, snapshot, signer(SEED), "meta", [*entries, '"targets.json":{"version":1}'])
+
+
+def repository(count, bins, directory):
+    """Consistent snapshots; nobody delegates to the bins."""
+    metadata = pathlib.Path(directory) / "metadata"
+    metadata.mkdir(parents=True)
+    generate(count, metadata)
+    generate_snapshot(bins, metadata / "1.snapshot.json")
+    (metadata / "root.json").rename(metadata / "1.root.json")
+    (metadata / "targets.json").rename(metadata / "1.targets.json")
+    (metadata / "snapshot.json").unlink()
+    timestamp = Metadata(Timestamp(expires=EXPIRES, snapshot_meta=MetaFile(1)))
+    timestamp.sign(signer(SEED))
+    timestamp.to_file(str(metadata / "timestamp.json"))
+
+
+def refresh(times, root, cache, url, rounds, path=None):
+    from tuf.ngclient import Updater, UpdaterConfig
+
+    config = UpdaterConfig(snapshot_max_length=1 << 28, targets_max_length=1 << 28)
+    for _ in range(rounds):
+        began, cpu = time.monotonic(), time.process_time()
+        # One of them refreshes once.
+        updater = Updater(cache, f"{url}/metadata/", config=config, bootstrap=pathlib.Path(root).read_bytes())
+        updater.refresh()
+        times.setdefault("refresh", []).append(time.monotonic() - began)
+        times.setdefault("refreshCPU", []).append(time.process_time() - cpu)
+        times.setdefault("processCPU", []).append(time.process_time())
+        if path and timed(times, "lookup", lambda: updater.get_targetinfo(path)) is None:
+            raise SystemExit(f"{path} is not there")
 
 
 def verified(root, file, role):
@@ -132,6 +170,12 @@ def main():
     verb, *rest = sys.argv[1:]
     if verb == "generate":
         return generate(int(rest[0]), rest[1])
+    if verb == "repository":
+        return repository(int(rest[0]), int(rest[1]), rest[2])
+    if verb == "refresh":
+        times = {}
+        refresh(times, *rest[:3], int(rest[3]), *rest[4:])
+        return print(json.dumps({"peakKiB": peak(), **times}))
     if verb == "seed":
         return print(json.dumps({"seed": SEED}))
     root = Metadata.from_file(rest[0])

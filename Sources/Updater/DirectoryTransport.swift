@@ -2,7 +2,6 @@
 
 import DurableFiles
 import HTTPAccess
-package import NIOCore
 
 #if canImport(Glibc)
 import Glibc
@@ -14,26 +13,29 @@ import Darwin
 
 /// A repository in directories of this machine, laid out as a static web server would serve them: a slash in the name of a role
 /// is a directory.
-package struct DirectoryTransport: RepositoryTransport {
+public struct DirectoryTransport: RepositoryTransport {
     private let metadata: String
     private let targets: String
 
     /// The most bytes that are read at once.
     private static let pieceSize = 256 << 10
 
+    /// Takes the two directories. Nothing is read yet.
     /// - Parameters:
     ///   - metadata: the directory of the metadata.
     ///   - targets: that of the targets.
-    package init(metadata: String, targets: String) {
+    public init(metadata: String, targets: String) {
         self.metadata = metadata
         self.targets = targets
     }
 
-    package func stream(
+    /// Hands out a file in pieces of at most 256 KiB.
+    /// - Throws: ``TransportError``; what the sink throws.
+    public func stream(
         _ file: RepositoryFile,
         from offset: Int64,
         limit: Int64,
-        _ sink: (ByteBuffer) async throws -> Void
+        _ sink: ([UInt8]) async throws -> Void
     ) async throws {
         var position = offset
         var path: String?
@@ -48,7 +50,7 @@ package struct DirectoryTransport: RepositoryTransport {
             guard !piece.bytes.isEmpty else { return }
             path = piece.path
             position += Int64(piece.bytes.count)
-            try await sink(ByteBuffer(bytes: piece.bytes))
+            try await sink(piece.bytes)
         }
     }
 

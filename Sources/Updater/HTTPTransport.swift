@@ -1,56 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AsyncHTTPClient
-import Foundation
-package import HTTPAccess
+import HTTPAccess
 package import NIOCore
 import NIOHTTP1
 import NIOSSL
+import Synchronization
 
-/// Where a repository is on the web, and how to reach it.
-package struct RepositoryServer: Sendable {
-    /// The URL that the names of metadata files are put after, without a slash at its end.
-    package let metadataURL: HTTPURL
-    /// The URL that the paths of targets are put after, without a slash at its end.
-    package let targetsURL: HTTPURL
-    /// PEM files of authorities that are trusted besides the system's.
-    package var authorityFiles: [String] = []
-    /// When to give up.
-    package var limits = TransferLimits()
-    /// How often a request is made that breaks off before it has brought anything new.
-    package var attempts = 4
-    /// What the client calls itself.
-    package var userAgent = "hallmark"
-    /// Where proxies are named.
-    package var environment: [String: String] = ProcessInfo.processInfo.environment
-
-    /// - Parameters:
-    ///   - metadata: an `http` or `https` URL. It is used as it stands, with whatever percent-encoding it has.
-    ///   - targets: that of the targets; `targets` beside or below the metadata's is usual.
-    /// - Throws: ``UpdaterError`` with code `invalid`.
-    package init(metadata: String, targets: String) throws {
-        self.metadataURL = try Self.base(metadata)
-        self.targetsURL = try Self.base(targets)
-    }
-
-    private static func base(_ text: String) throws -> HTTPURL {
-        guard var url = HTTPURL(text), !url.target.contains("?") else {
-            throw UpdaterError(
-                .invalid,
-                "a repository must be at an http or https URL without a query, not \(text.printable())"
-            )
-        }
-        while url.target.hasSuffix("/") { url.target.removeLast() }
-        return url
-    }
-}
-
-/// A repository on the web. Whoever answers is not trusted with anything: not with the size, the pace or the content of what
-/// comes, so redirections are followed.
-package final class HTTPTransport: RepositoryTransport {
+/// A repository on the web, over HTTP/1.1.
+///
+/// Whoever answers is not trusted with anything: not with the size, the pace or the content of what comes. So redirections are
+/// followed, up to five, and never from `https` to `http`. What breaks off is asked for again from where it stopped.
+public final class HTTPTransport: RepositoryTransport {
     /// The repository.
-    package let server: RepositoryServer
+    public let server: RepositoryServer
 
+    private let limits: TransferLimits
+    private let isShutDown = Mutex(false)
     private let metadataClient: HTTPClient
     private let targetsClient: HTTPClient
     private let uptime: @Sendable () -> NIODeadline
@@ -60,52 +26,88 @@ package final class HTTPTransport: RepositoryTransport {
     /// How many bytes a request must bring to count as progress, for which attempts are counted anew.
     private static let progress: Int64 = 64 << 10
 
-    /// Opens a client. ``shutdown()`` must be called when it is no longer needed.
+    /// Makes a client of a repository. Its connections are opened when they are needed, and closed by ``shutdown()``, or when
+    /// the last use of it ends.
+    /// - Parameter server: where it is, and how to reach it.
+    /// - Throws: ``UpdaterError`` with code `invalid` for authorities that are no PEM certificates, and for a proxy's URL that
+    ///   is none.
+    public convenience init(_ server: RepositoryServer) throws {
+        try self.init(server, uptime: { .now() }, pause: { try await Task.sleep(for: $0) })
+    }
+
     /// - Parameters:
     ///   - server: where it is, and how to reach it.
     ///   - uptime: the time that slow bodies are measured with.
     ///   - pause: waits before another attempt.
-    /// - Throws: ``UpdaterError`` with code `storage` for certificates that cannot be read.
+    /// - Throws: ``UpdaterError`` with code `invalid`.
     package init(
         _ server: RepositoryServer,
         uptime: @escaping @Sendable () -> NIODeadline = { .now() },
-        pause: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
+        pause: @escaping @Sendable (Duration) async throws -> Void
     ) throws {
         self.server = server
         self.uptime = uptime
         self.pause = pause
-        let authorities: [NIOSSLCertificate]
-        do {
-            authorities = try server.authorityFiles.flatMap { try NIOSSLCertificate.fromPEMFile($0) }
-        } catch {
-            throw UpdaterError(
-                .storage,
-                "a certificate for the repository cannot be read (\(server.authorityFiles.joined(separator: ", "))): \(error)"
-            )
-        }
-        let proxies = ProxyEnvironment(server.environment)
-        func client(for url: HTTPURL) -> HTTPClient {
+        let authorities = try Self.certificates(server.authorities)
+        let limits = TransferLimits(server.limits)
+        self.limits = limits
+        func client(for url: HTTPURL) throws -> HTTPClient {
             var configuration = HTTPClient.Configuration.plainSpoken(
                 tls: .client(trusting: authorities),
-                connect: server.limits.connect,
-                read: server.limits.idle
+                connect: limits.connect,
+                read: limits.idle
             )
             configuration.redirectConfiguration = .follow(max: Self.maximumRedirections, allowCycles: false)
-            configuration.proxy = proxies.proxy(for: url)
+            configuration.proxy = try server.proxy.proxy(for: url)
             return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         }
-        self.metadataClient = client(for: server.metadataURL)
-        self.targetsClient = client(for: server.targetsURL)
+        let metadataClient = try client(for: server.metadataURL)
+        self.metadataClient = metadataClient
+        // Certificates are read once for each client, which takes longer than to refresh a small repository.
+        let isSame = server.metadataURL.origin == server.targetsURL.origin
+        do {
+            self.targetsClient = isSame ? metadataClient : try client(for: server.targetsURL)
+        } catch {
+            metadataClient.shutdown { _ in }
+            throw error
+        }
     }
 
-    /// Closes all connections.
-    package func shutdown() async throws {
-        try await self.metadataClient.shutdown()
-        try await self.targetsClient.shutdown()
+    deinit {
+        guard !self.isShutDown.withLock({ $0 }) else { return }
+        for client in self.clients { client.shutdown { _ in } }
     }
 
-    /// Opens a client for the time that the body runs.
-    package static func with<Result: Sendable>(
+    private var clients: [HTTPClient] {
+        self.metadataClient === self.targetsClient
+            ? [self.metadataClient] : [self.metadataClient, self.targetsClient]
+    }
+
+    /// Closes all connections. Only the first call does anything.
+    /// - Throws: what goes wrong in that, which nobody need care about.
+    public func shutdown() async throws {
+        let wasShutDown = self.isShutDown.withLock { isShutDown in
+            defer { isShutDown = true }
+            return isShutDown
+        }
+        guard !wasShutDown else { return }
+        for client in self.clients { try await client.shutdown() }
+    }
+
+    private static func certificates(_ authorities: [[UInt8]]) throws -> [NIOSSLCertificate] {
+        do {
+            return try authorities.flatMap { try NIOSSLCertificate.fromPEMBytes($0) }
+        } catch {
+            throw UpdaterError(
+                .invalid,
+                "an authority that the repository's server is to be trusted by is no PEM: \(error)"
+            )
+        }
+    }
+
+    /// Makes a client for the time that the body runs.
+    /// - Throws: as ``init(_:)``; what the body throws.
+    public static func with<Result: Sendable>(
         _ server: RepositoryServer,
         _ body: (HTTPTransport) async throws -> Result
     ) async throws -> Result {
@@ -120,11 +122,13 @@ package final class HTTPTransport: RepositoryTransport {
         }
     }
 
-    package func stream(
+    /// Hands out a file as it comes, asking for the rest again when a connection breaks.
+    /// - Throws: ``TransportError``; what the sink throws.
+    public func stream(
         _ file: RepositoryFile,
         from offset: Int64,
         limit: Int64,
-        _ sink: (ByteBuffer) async throws -> Void
+        _ sink: ([UInt8]) async throws -> Void
     ) async throws {
         var received = offset
         var attempt = 1
@@ -134,7 +138,7 @@ package final class HTTPTransport: RepositoryTransport {
                 return try await self.attempt(file, &received, limit, sink)
             } catch let error as Passing {
                 if received - before >= Self.progress { attempt = 1 }
-                guard attempt < self.server.attempts else { throw error.failure }
+                guard attempt < self.server.limits.attempts else { throw error.failure }
                 // A quarter of a second, then four times as long each time.
                 try await self.pause(.milliseconds(250 << (2 * min(attempt - 1, 4))))
                 attempt += 1
@@ -151,7 +155,7 @@ package final class HTTPTransport: RepositoryTransport {
         _ file: RepositoryFile,
         _ received: inout Int64,
         _ limit: Int64,
-        _ sink: (ByteBuffer) async throws -> Void
+        _ sink: ([UInt8]) async throws -> Void
     ) async throws {
         let (base, client) =
             switch file {
@@ -171,7 +175,7 @@ package final class HTTPTransport: RepositoryTransport {
             throw TransportError(.changed, "\(url) has no more than \(received) bytes now")
         default: throw Self.failure(response.status, url)
         }
-        let body = BoundedBody(limits: self.server.limits, uptime: self.uptime)
+        let body = BoundedBody(limits: self.limits, uptime: self.uptime)
         let rest = limit - (response.status == .ok ? 0 : received)
         try await Self.passing(url) {
             try await body.stream(response, limit: rest) { buffer in
@@ -182,7 +186,7 @@ package final class HTTPTransport: RepositoryTransport {
                 guard buffer.readableBytes > 0 else { return }
                 received += Int64(buffer.readableBytes)
                 do {
-                    try await sink(buffer)
+                    try await sink(Array(buffer.readableBytesView))
                 } catch {
                     throw SinkFailure(cause: error)
                 }
@@ -195,7 +199,7 @@ package final class HTTPTransport: RepositoryTransport {
         request.headers.add(name: "User-Agent", value: self.server.userAgent)
         if offset > 0 { request.headers.add(name: "Range", value: "bytes=\(offset)-") }
         // It ends with the head: how long the body may take is for its pace to say.
-        let response = try await client.execute(request, deadline: .now() + self.server.limits.response)
+        let response = try await client.execute(request, deadline: .now() + self.limits.response)
         let isWeaker = url.origin.scheme == .https && response.history.contains { !$0.request.url.hasPrefix("https:") }
         guard !isWeaker else { throw TransportError(.unreachable, "\(url) redirects to a URL without TLS") }
         return response

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import NIOCore
 import Synchronization
 
-/// A repository in memory, with a list of what was asked of it.
-package final class MemoryTransport: RepositoryTransport {
+/// A repository in memory, with a list of what was asked of it: for tests.
+public final class MemoryTransport: RepositoryTransport {
     private struct State {
         var files: [RepositoryFile: [UInt8]] = [:]
         var requests: [RepositoryFile] = []
@@ -13,27 +12,29 @@ package final class MemoryTransport: RepositoryTransport {
     private let state = Mutex(State())
 
     /// Makes an empty repository.
-    package init() {}
+    public init() {}
 
     /// The file of a name; nil when there is none.
-    package subscript(file: RepositoryFile) -> [UInt8]? {
+    public subscript(file: RepositoryFile) -> [UInt8]? {
         get { self.state.withLock { $0.files[file] } }
         set { self.state.withLock { $0.files[file] = newValue } }
     }
 
     /// What was asked since this was last called, in order.
-    package func takeRequests() -> [RepositoryFile] {
+    public func takeRequests() -> [RepositoryFile] {
         self.state.withLock { state in
             defer { state.requests = [] }
             return state.requests
         }
     }
 
-    package func stream(
+    /// Hands out a file in one piece.
+    /// - Throws: ``TransportError``; what the sink throws.
+    public func stream(
         _ file: RepositoryFile,
         from offset: Int64,
         limit: Int64,
-        _ sink: (ByteBuffer) async throws -> Void
+        _ sink: ([UInt8]) async throws -> Void
     ) async throws {
         let bytes = self.state.withLock { state in
             state.requests.append(file)
@@ -44,6 +45,6 @@ package final class MemoryTransport: RepositoryTransport {
             throw TransportError(.tooLarge, "\(file.urlPath) has more than the \(limit) bytes that are expected")
         }
         guard let rest = Int(exactly: offset), rest < bytes.count else { return }
-        try await sink(ByteBuffer(bytes: bytes[rest...]))
+        try await sink(Array(bytes[rest...]))
     }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DurableFiles
-import NIOCore
 import Synchronization
 import TUF
 
@@ -72,10 +71,10 @@ final class PartialFile: Sendable {
     var count: Int64 { self.state.withLock { $0.verifier.count } }
 
     /// - Throws: `FileSystemError`; `TUFError` as soon as there is more than is listed.
-    func append(_ piece: ByteBuffer) throws {
+    func append(_ piece: [UInt8]) throws {
         try self.state.withLock { state in
             let offset = state.verifier.count
-            try piece.withUnsafeReadableBytes { bytes in
+            try piece.withUnsafeBytes { bytes in
                 try state.verifier.update(bytes)
                 try DurableFile.write(bytes, to: state.descriptor, at: offset, path: self.path)
             }

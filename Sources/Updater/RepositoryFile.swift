@@ -2,10 +2,10 @@
 
 import HTTPAccess
 import PercentEncoding
-package import TUF
+public import TUF
 
-/// A file of a repository, as the specification names it.
-package enum RepositoryFile: Sendable, Hashable, CustomStringConvertible {
+/// A file of a repository, as the specification names it (section 3.1, and 6.1 for consistent snapshots).
+public enum RepositoryFile: Sendable, Hashable, CustomStringConvertible {
     /// Metadata of a role; the version is part of its name for roots and in consistent snapshots.
     case metadata(RoleName, version: Int64?)
     /// A target; with its hash before the last segment of its name, where the repository has it so.
@@ -13,12 +13,12 @@ package enum RepositoryFile: Sendable, Hashable, CustomStringConvertible {
 
     /// The name below the base URL of metadata or targets: every byte but unreserved characters percent-encoded, and of a
     /// target's path the slashes left.
-    package var urlPath: String {
+    public var urlPath: String {
         self.segments.map { PercentCoding.encode($0) }.joined(separator: "/")
     }
 
     /// The names of directories and file as they are, without encoding. A role's name may be anything.
-    package var segments: [String] {
+    public var segments: [String] {
         switch self {
         case .metadata(let role, let version):
             return [(version.map { "\($0)." } ?? "") + role.text + ".json"]
@@ -30,7 +30,7 @@ package enum RepositoryFile: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// What to call it.
-    package var description: String {
+    public var description: String {
         switch self {
         case .metadata(let role, let version): "the metadata of \(role)" + (version.map { " version \($0)" } ?? "")
         case .target(let path, _): "the target \(path)"
@@ -39,16 +39,16 @@ package enum RepositoryFile: Sendable, Hashable, CustomStringConvertible {
 }
 
 /// The path of a target that is safe to make a URL and a file name of.
-package struct TargetPath: Sendable, Hashable, CustomStringConvertible {
+public struct TargetPath: Sendable, Hashable, CustomStringConvertible {
     /// The path as metadata has it.
-    package let text: String
+    public let text: String
 
     /// The most bytes of a path.
-    package static let maximumLength = 1024
+    public static let maximumLength = 1024
 
     /// Takes a path as metadata has it.
     /// - Throws: ``UpdaterError`` with code `invalid` when it is absolute, or has a segment that is empty, `.` or `..`.
-    package init(_ text: String) throws {
+    public init(_ text: String) throws {
         let segments = text.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
         let isSafe = segments.allSatisfy { !$0.isEmpty && !$0.elementsEqual(".".utf8) && !$0.elementsEqual("..".utf8) }
         guard isSafe, !text.utf8.contains(0), text.utf8.count <= Self.maximumLength else {
@@ -79,5 +79,5 @@ package struct TargetPath: Sendable, Hashable, CustomStringConvertible {
     private static let maximumNameLength = 255
 
     /// The path.
-    package var description: String { self.text.printable() }
+    public var description: String { self.text.printable() }
 }

@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import NIOCore
-
 /// The way to a repository's files. What comes back over it is not to be believed.
-package protocol RepositoryTransport: Sendable {
+///
+/// ``HTTPTransport``, ``DirectoryTransport`` and ``MemoryTransport`` are there, and ``MirrorTransport`` puts several together. One of
+/// your own need not check anything of what it hands out: it has to keep to the limit, to say what failed with a
+/// ``TransportError``, and to give up by itself when nothing comes.
+public protocol RepositoryTransport: Sendable {
     /// Hands out a file piece by piece, beginning at an offset.
     ///
     /// Whatever breaks in between, the pieces follow one another: a transport that begins anew leaves out what came already.
     /// - Parameters:
     ///   - file: the file.
     ///   - offset: how many bytes the caller has already.
-    ///   - limit: the most bytes that the whole file may have; more are never held.
-    ///   - sink: takes each piece.
-    /// - Throws: ``TransportError``; what the sink throws.
+    ///   - limit: the most bytes that the whole file may have; when there are more it throws `tooLarge`.
+    ///   - sink: takes each piece. None follows before it returns.
+    /// - Throws: ``TransportError``, with code `notFound` for nothing but a file that the repository does not have: that is how
+    ///   the end of the chain of roots is found. What the sink throws, as it is.
     func stream(
         _ file: RepositoryFile,
         from offset: Int64,
         limit: Int64,
-        _ sink: (ByteBuffer) async throws -> Void
+        _ sink: ([UInt8]) async throws -> Void
     ) async throws
 }
 
@@ -26,15 +29,15 @@ extension RepositoryTransport {
     /// - Throws: ``TransportError``.
     package func fetch(_ file: RepositoryFile, limit: Int) async throws -> [UInt8] {
         var bytes: [UInt8] = []
-        try await self.stream(file, from: 0, limit: Int64(limit)) { bytes += $0.readableBytesView }
+        try await self.stream(file, from: 0, limit: Int64(limit)) { bytes += $0 }
         return bytes
     }
 }
 
-/// Why a file could not be had. Two errors are equal when their codes are.
-package struct TransportError: Error, Sendable, Hashable, CustomStringConvertible {
+/// Why a transport could not hand out a file. Two errors are equal when their codes are.
+public struct TransportError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The kind of failure.
-    package enum Code: Sendable, Hashable {
+    public enum Code: Sendable, Hashable {
         /// There is no such file, or none that may be seen: repositories answer 403 for one as for the other.
         case notFound
         /// More bytes than may come.
@@ -46,22 +49,22 @@ package struct TransportError: Error, Sendable, Hashable, CustomStringConvertibl
     }
 
     /// The kind of failure.
-    package let code: Code
+    public let code: Code
     /// What was asked and what came.
-    package let message: String
+    public let message: String
 
     /// Makes an error.
-    package init(_ code: Code, _ message: String) {
+    public init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message
     }
 
     /// The message.
-    package var description: String { self.message }
+    public var description: String { self.message }
 
     /// Equality of codes.
-    package static func == (left: TransportError, right: TransportError) -> Bool { left.code == right.code }
+    public static func == (left: TransportError, right: TransportError) -> Bool { left.code == right.code }
 
     /// Hashes the code.
-    package func hash(into hasher: inout Hasher) { hasher.combine(self.code) }
+    public func hash(into hasher: inout Hasher) { hasher.combine(self.code) }
 }

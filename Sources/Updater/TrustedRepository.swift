@@ -1,37 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import TUF
+public import TUF
 
 /// A target, and who says so.
-package struct TargetInfo: Sendable, Hashable {
+public struct TargetInfo: Sendable, Hashable {
     /// The target's path.
-    package let path: TargetPath
-    /// Which bytes it names.
-    package let file: TargetFile
-    /// The role that lists it.
-    package let role: RoleName
+    public let path: TargetPath
+    /// Which bytes it names: their number and hashes, and what the publisher says of them.
+    public let file: TargetFile
+    /// The role that lists it: `targets`, or a delegated one.
+    public let role: RoleName
 }
 
-/// A repository as it was verified at one moment. Delegated roles are loaded from disk or transport as they are needed.
-package struct TrustedRepository: Sendable {
+/// A repository as it was verified at one moment, for as long as the value is kept.
+///
+/// Whatever is looked up in it belongs to the snapshot of that moment, and is compared with the clock as it stood then. For
+/// what is newer, refresh the ``Updater`` again. Delegated roles are loaded from disk or transport as they are needed, and
+/// kept in the value, which is why looking up changes it; copies are independent.
+public struct TrustedRepository: Sendable {
     private var update: RepositoryUpdate
 
     init(_ update: RepositoryUpdate) {
         self.update = update
     }
 
-    /// What is trusted of it.
+    /// What is verified of it so far.
     package var trusted: TrustedCollection { self.update.trusted }
-    /// Whether the repository was asked, or only what is on disk.
-    package var isFromRepository: Bool { self.update.isOnline }
+    /// Whether the repository was asked, and may be asked for more; false where it was read from disk alone.
+    public var isFromRepository: Bool { self.update.isOnline }
 
     var updater: Updater { self.update.updater }
 
-    /// Looks a target up, loading the delegated roles that may hold it.
+    /// Verifies at once what a refresh that found nothing new has left for the first look-up: the snapshot and the top-level
+    /// targets. What is found damaged is fetched anew.
+    /// - Throws: ``UpdaterError``, as ``Updater/refresh()``.
+    public mutating func verify() async throws {
+        try await UpdaterError.refusing { try await self.update.settle() }
+    }
+
+    /// Looks a target up, loading the delegated roles that may hold it (specification section 5.6.7).
+    /// - Parameter path: its path, as metadata has it.
     /// - Throws: ``UpdaterError`` with code `notSigned` when no role that may hold it lists it, `invalid` for a path that is
     ///   none; others when metadata that decides it cannot be had or must not be trusted.
-    package mutating func find(_ path: String) async throws -> TargetInfo {
+    public mutating func find(_ path: String) async throws -> TargetInfo {
         let path = try TargetPath(path)
+        try await self.verify()
         guard let found = try await UpdaterError.refusing({ try await self.search(path) }) else {
             throw UpdaterError(.notSigned, "no role of the repository that may hold the target \(path) lists it")
         }
@@ -51,8 +64,9 @@ package struct TrustedRepository: Sendable {
 
     /// All targets, sorted by path: each as ``find(_:)`` finds it. Every role is loaded for it. Targets whose paths cannot be
     /// used are left out.
-    /// - Throws: ``UpdaterError``.
-    package mutating func list() async throws -> [TargetInfo] {
+    /// - Throws: ``UpdaterError`` when any role cannot be had or must not be trusted.
+    public mutating func list() async throws -> [TargetInfo] {
+        try await self.verify()
         let paths = try await UpdaterError.refusing { try await self.listedPaths() }
         var found: [TargetInfo] = []
         for path in paths {

@@ -1,62 +1,107 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DurableFiles
-package import FoundationEssentials
-import PercentEncoding
+public import FoundationEssentials
 import TUF
 
 /// The way to one TUF repository: what was trusted of it before, on disk, and the transport that has news of it.
 ///
-/// Any number of processes may use one directory at once, and each may refresh as often as it likes.
-package struct Updater: Sendable {
+/// ```swift
+/// let updater = Updater(transport: transport, directory: cache, trustedRoot: root)
+/// var repository = try await updater.refresh()
+/// let target = try await repository.find("tool/2.1/tool.tar.gz")
+/// try await repository.download(target, to: "tool.tar.gz")
+/// ```
+///
+/// Any number of processes and tasks may use one directory at once, and each may refresh as often as it likes. A directory
+/// belongs to one repository.
+public struct Updater: Sendable {
     /// What is the same for every use of one repository.
-    package struct Settings: Sendable {
-        /// Whether the names of targets in consistent snapshots begin with their hash. Some repositories leave it out.
-        package var prefixTargetsWithHash = true
+    public struct Settings: Sendable, Hashable {
+        /// Whether the names of targets in consistent snapshots begin with their hash (specification section 5.7.3). Some
+        /// repositories leave it out.
+        public var prefixTargetsWithHash = true
+        /// How much the repository may make a client read.
+        public var limits = Limits()
 
         /// Makes the usual settings.
-        package init() {}
+        public init() {}
+    }
+
+    /// The most that is read of a repository before anything vouches for it. Each is at most what it is by default.
+    public struct Limits: Sendable, Hashable {
+        /// Bytes of a root: 4 MiB.
+        public var rootLength = WireFormat.rootLimit
+        /// Bytes of a timestamp: 1 MiB.
+        public var timestampLength = WireFormat.timestampLimit
+        /// Bytes of a snapshot, of targets or of a delegated role, whatever length the metadata above lists: 256 MiB.
+        public var metadataLength = WireFormat.metadataLimit
+        /// Roots that one refresh follows; the next goes on from there: 1024.
+        public var rootRotations = WireFormat.rotationLimit
+
+        /// Makes the usual limits.
+        public init() {}
+
+        /// None beyond the usual, and none below zero.
+        fileprivate var bounded: Limits {
+            let usual = Limits()
+            func bound(_ path: WritableKeyPath<Limits, Int>) -> Int {
+                min(max(0, self[keyPath: path]), usual[keyPath: path])
+            }
+            var bounded = usual
+            for path in [\Limits.rootLength, \.timestampLength, \.metadataLength, \.rootRotations] {
+                bounded[keyPath: path] = bound(path)
+            }
+            return bounded
+        }
     }
 
     /// The way to the repository.
-    package let transport: any RepositoryTransport
+    public let transport: any RepositoryTransport
     /// The directory of what was trusted before.
-    package let directory: String
+    public let directory: String
     /// The settings.
-    package let settings: Settings
-    /// The time that everything is compared with.
-    package let now: @Sendable () -> Date
+    public let settings: Settings
 
+    let now: @Sendable () -> Date
     /// The root that was shipped; nil where the directory holds the root to begin with.
     private let trustedRoot: [UInt8]?
 
-    /// Makes an updater.
+    /// Makes an updater. Nothing is read or asked yet.
     ///
     /// - Parameters:
     ///   - transport: the way to the repository.
-    ///   - directory: what was trusted before; it is made when it is first written to.
-    ///   - trustedRoot: a root that came with the application, over a channel that is trusted. Everything is derived from it
-    ///     each time, so that a directory that is damaged, or another repository's, heals. Without it the directory's own
-    ///     root is where trust begins: see ``trust(root:)``.
+    ///   - directory: what was trusted before; it is made when it is first written to. Whoever can write there can hold back
+    ///     updates, and if there is no `trustedRoot` choose the repository: it should be the application's own.
+    ///   - trustedRoot: the bytes of a root that came with the application, over a channel that is trusted: any version of
+    ///     it, also when newer ones are published. Everything is derived from it each time, so that a directory that is
+    ///     damaged, or another repository's, heals. With nil the directory's own root is where trust begins: see
+    ///     ``trust(root:)``.
     ///   - settings: what is peculiar to the repository.
-    ///   - now: the time that everything is compared with.
-    package init(
+    ///   - now: the time that every expiry is compared with.
+    public init(
         transport: any RepositoryTransport,
         directory: String,
-        trustedRoot: [UInt8]? = nil,
+        trustedRoot: [UInt8]?,
         settings: Settings = Settings(),
         now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.transport = transport
         self.directory = directory.count > 1 && directory.hasSuffix("/") ? String(directory.dropLast()) : directory
         self.trustedRoot = trustedRoot
+        var settings = settings
+        settings.limits = settings.limits.bounded
         self.settings = settings
         self.now = now
     }
 
     /// Makes a root that was checked by other means the one that trust begins with, in place of any that is there.
-    /// - Throws: ``UpdaterError`` when it does not vouch for itself, or cannot be written.
-    package func trust(root: [UInt8]) async throws {
+    ///
+    /// Only needed without a root that is shipped. A root that was merely downloaded is trust on first use: nothing of the
+    /// specification's guarantees holds against who answered that time.
+    /// - Throws: ``UpdaterError`` with code `signature` when it does not vouch for itself, `storage` when it cannot be
+    ///   written.
+    public func trust(root: [UInt8]) async throws {
         var trusted = TrustedCollection(trust: .succession, format: .tuf, at: self.now())
         try await UpdaterError.refusing { try trusted.rememberRoot(root) }
         try await self.storing {
@@ -64,21 +109,50 @@ package struct Updater: Sendable {
         }
     }
 
-    /// Learns what is current and verifies it down to the top-level targets. Delegated roles are loaded when they are asked
-    /// for.
+    /// Learns what is current and verifies it down to the top-level targets (specification sections 5.2 to 5.6).
     ///
-    /// Each file replaces the one in the directory as soon as it is verified; a refusal leaves what is there.
-    /// - Throws: ``UpdaterError``.
-    package func refresh() async throws -> TrustedRepository {
+    /// Delegated roles are loaded when they are asked for. So are the snapshot and the targets when they were verified by an
+    /// earlier refresh, the timestamp lists that very snapshot, the root is the same, nothing has expired and nobody has
+    /// touched the files since: a refresh that finds nothing new takes milliseconds, whatever the size. They are verified in
+    /// full before anything is looked up; ``TrustedRepository/verify()`` does that at once.
+    ///
+    /// Each file replaces the one in the directory as soon as it is verified; a refusal leaves what is there, and the next
+    /// refresh goes on from it.
+    /// - Throws: ``UpdaterError``: `unreachable` when the repository cannot be asked, `signature`, `expired` or `rollback` when
+    ///   what it says must not be trusted, `noTrustData` when it lacks metadata that it must have, `storage` when the
+    ///   directory cannot be used.
+    public func refresh() async throws -> TrustedRepository {
         var update = try await self.begin()
         try await UpdaterError.refusing { try await update.refresh() }
         return TrustedRepository(update)
     }
 
+    /// Refreshes, or where the repository cannot be reached goes on with what ``cached(maximumAge:)`` gives. A refusal stays
+    /// one: only silence is bridged. Whoever is on the wire can be silent, and so hold back updates for that long.
+    /// - Parameter maximumAge: the longest time since the last refresh.
+    /// - Throws: ``UpdaterError`` with code `unreachable` when it was too long ago as well; others as ``refresh()``.
+    public func refresh(orCachedWithin maximumAge: Duration) async throws -> TrustedRepository {
+        do {
+            return try await self.refresh()
+        } catch let error as UpdaterError where error.code == .unreachable {
+            do {
+                return try await self.cached(maximumAge: maximumAge)
+            } catch let other as UpdaterError {
+                throw UpdaterError(
+                    .unreachable,
+                    "\(error.message); and offline: \(other.message)",
+                    refusal: other.refusal
+                )
+            }
+        }
+    }
+
     /// What was current when it was last refreshed, without asking the repository. All of it must be in force still.
-    /// - Parameter maximumAge: the longest time since that refresh, in seconds.
+    ///
+    /// Delegated roles are there as far as they were looked at when the repository was asked.
+    /// - Parameter maximumAge: the longest time since that refresh.
     /// - Throws: ``UpdaterError`` with code `expired` when it is too long ago, `noTrustData` when there never was one.
-    package func cached(maximumAge: TimeInterval) async throws -> TrustedRepository {
+    public func cached(maximumAge: Duration) async throws -> TrustedRepository {
         var update = try await self.begin()
         try await self.requireRefreshed(since: maximumAge)
         try await UpdaterError.refusing { try await update.load() }
@@ -91,7 +165,7 @@ package struct Updater: Sendable {
         return update
     }
 
-    private func requireRefreshed(since maximumAge: TimeInterval) async throws {
+    private func requireRefreshed(since maximumAge: Duration) async throws {
         let (path, now) = (self.refreshPath, self.now())
         let text = try await self.storing { try await BlockingWork.run { try DurableFile.read(path, limit: 64) } }
         guard let text, let last = try? Expiry(parsing: String(decoding: text, as: UTF8.self)) else {
@@ -102,114 +176,14 @@ package struct Updater: Sendable {
         }
         let age = now.timeIntervalSince(last.date)
         // A refresh in the future says that one of the two clocks was wrong, and so nothing about the age.
-        guard age <= maximumAge, age > -Self.clockSlack else {
+        guard age <= maximumAge / .seconds(1), age > -Self.clockSlack else {
             throw UpdaterError(
                 .expired,
-                "\(self.directory) was last refreshed at \(last), which is not within \(Int(maximumAge)) s before "
+                "\(self.directory) was last refreshed at \(last), which is not within \(maximumAge) before "
                     + "\(Expiry(now)): refresh it"
             )
         }
     }
 
     private static let clockSlack: TimeInterval = 300
-}
-
-// MARK: - The directory
-
-extension Updater {
-    /// The files of the roles, under their percent-encoded names.
-    var folder: MetadataFolder {
-        MetadataFolder(self.directory) { Self.fileName(of: $0) }
-    }
-
-    /// Every root of the chain, so that trust can be derived anew from the one that was shipped.
-    private var rootFolder: String { "\(self.directory)/root_history" }
-
-    /// When the last refresh was.
-    private var refreshPath: String { "\(self.directory)/.refreshed" }
-
-    /// The longest name that file systems take, less what a temporary name adds.
-    private static let maximumNameLength = 220
-
-    private static func fileName(of role: RoleName) -> String? {
-        var name = PercentCoding.encode(role.text)
-        // Where the case of letters does not count, the file of another role.
-        if role.isDelegation, RoleName.topLevel.contains(RoleName(name.lowercased())), let first = name.utf8.first {
-            name = "%" + String(first, radix: 16, uppercase: true) + name.dropFirst()
-        }
-        return name.utf8.count <= self.maximumNameLength ? name + ".json" : nil
-    }
-
-    /// The root of a version that an earlier update has trusted.
-    func readRoot(_ version: Int64) async throws -> [UInt8]? {
-        let path = "\(self.rootFolder)/\(version).root.json"
-        return try await self.storing {
-            try await BlockingWork.run { try? DurableFile.read(path, limit: WireFormat.rootLimit) }
-        }
-    }
-
-    /// Keeps a root that was verified: in the chain, then as the newest unless another process has a newer one.
-    /// - Parameter forgotten: roles whose metadata must not bind under this root. It is removed first: whoever stole the keys
-    ///   that signed it could lock us out for ever.
-    func keep(root: [UInt8], version: Int64, removing forgotten: [RoleName]) async throws {
-        let history = self.rootFolder
-        try await self.storing {
-            try await BlockingWork.run {
-                let path = "\(history)/\(version).root.json"
-                guard (try? DurableFile.read(path, limit: WireFormat.rootLimit)) != root else { return }
-                try DurableFile.makeDirectory(history)
-                try DurableFile.replace(path, with: root)
-            }
-            let file = MetadataFolder.File(role: .root, bytes: root)
-            try await self.folder.write([file], removing: forgotten) { _, present, _ in
-                present.map { Self.isSuccessor($0, of: version, in: history) } ?? false
-            }
-        }
-    }
-
-    /// Whether a root is of the chain that was verified, and later than a version. One that is in no chain is none of ours,
-    /// whatever it says.
-    private static func isSuccessor(_ root: [UInt8], of version: Int64, in history: String) -> Bool {
-        guard let claimed = try? UnverifiedMetadata(root, format: .tuf).claimedVersion, claimed > version,
-            let known = try? DurableFile.read("\(history)/\(claimed).root.json", limit: WireFormat.rootLimit)
-        else { return false }
-        return known == root
-    }
-
-    /// Metadata of a role as it was kept; nil when there is none, or what cannot be metadata.
-    func read(_ role: RoleName) async throws -> [UInt8]? {
-        try await self.storing { try await self.folder.readUsable(role) }
-    }
-
-    /// Keeps metadata that was verified with these keys, under a root of this version.
-    func keep(_ role: RoleName, _ bytes: [UInt8], verifiedBy keys: RoleKeys, root version: Int64) async throws {
-        let (history, rootPath) = (self.rootFolder, self.folder.path(of: .root))
-        try await self.storing {
-            try await self.folder.write([.init(role: role, bytes: bytes)]) { _, present, offered in
-                // Under a later root, this may be what its keys have replaced.
-                if let root = rootPath.flatMap({ try? DurableFile.read($0, limit: WireFormat.rootLimit) }),
-                    Self.isSuccessor(root, of: version, in: history)
-                {
-                    return true
-                }
-                return present.map { TrustedCollection.isNewer($0, than: offered, by: keys, format: .tuf) } ?? false
-            }
-        }
-    }
-
-    /// Remembers when all was found to be current.
-    func keepTime(_ now: Date) async throws {
-        let path = self.refreshPath
-        try await self.storing {
-            try await BlockingWork.run { try DurableFile.replace(path, with: Array(Expiry(now).text.utf8)) }
-        }
-    }
-
-    func storing<Result>(_ body: () async throws -> Result) async throws -> Result {
-        do {
-            return try await body()
-        } catch let error as FileSystemError {
-            throw UpdaterError(.storage, error.description)
-        }
-    }
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import TUF
+public import TUF
 
-/// Why a repository could not be read or verified, or a target not be downloaded. Two errors are equal when their codes are.
-package struct UpdaterError: Error, Sendable, Hashable, CustomStringConvertible {
+/// Why a repository could not be read or verified, or a target not be downloaded.
+///
+/// Nothing that was trusted before is lost when one is thrown. ``message`` is for people, ``code`` for programs: two errors are
+/// equal when their codes are.
+public struct UpdaterError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The kind of failure.
-    package enum Code: String, Sendable, Hashable {
+    public enum Code: String, Sendable, Hashable {
         /// There is no root to begin with, or the repository lacks metadata that it must have.
         case noTrustData
         /// The repository has no such target.
@@ -20,15 +23,17 @@ package struct UpdaterError: Error, Sendable, Hashable, CustomStringConvertible 
         case contentMismatch
         /// The repository cannot be reached, is too slow, or answers with an error of its own.
         case unreachable
+        /// A target of more bytes than the caller takes.
+        case tooLarge
         /// A name of a target or a URL that cannot be used.
         case invalid
         /// A file here that cannot be read or written.
         case storage
-        /// A mistake of the caller.
+        /// Steps in an order that cannot be: a mistake in here.
         case other
 
         /// The failure that a refusal of metadata is.
-        package init(_ refusal: TUFError.Code) {
+        init(_ refusal: TUFError.Code) {
             switch refusal {
             case .malformed, .invalid, .invalidKey, .thresholdNotMet, .rootRotation, .untrustedRoot: self = .signature
             case .expired: self = .expired
@@ -50,17 +55,17 @@ package struct UpdaterError: Error, Sendable, Hashable, CustomStringConvertible 
             case .rollback: 14
             case .contentMismatch: 15
             case .unreachable: 20
-            case .invalid, .storage, .other: 1
+            case .tooLarge, .invalid, .storage, .other: 1
             }
         }
     }
 
     /// The kind of failure.
-    package let code: Code
+    public let code: Code
     /// What was found, what was expected, what to do next.
-    package let message: String
-    /// The refusal of the metadata underneath, where there is one.
-    package let refusal: TUFError?
+    public let message: String
+    /// The refusal underneath, with the role concerned, where it is metadata or content that was refused.
+    public let refusal: TUFError?
 
     /// Makes an error.
     package init(_ code: Code, _ message: String, refusal: TUFError? = nil) {
@@ -70,18 +75,18 @@ package struct UpdaterError: Error, Sendable, Hashable, CustomStringConvertible 
     }
 
     /// Takes a refusal of metadata.
-    package init(_ refusal: TUFError) {
+    init(_ refusal: TUFError) {
         self.init(Code(refusal.code), refusal.description, refusal: refusal)
     }
 
     /// The message.
-    package var description: String { self.message }
+    public var description: String { self.message }
 
     /// Equality of codes.
-    package static func == (left: UpdaterError, right: UpdaterError) -> Bool { left.code == right.code }
+    public static func == (left: UpdaterError, right: UpdaterError) -> Bool { left.code == right.code }
 
     /// Hashes the code.
-    package func hash(into hasher: inout Hasher) { hasher.combine(self.code) }
+    public func hash(into hasher: inout Hasher) { hasher.combine(self.code) }
 
     /// Runs a step and makes errors of this kind of the refusals it throws.
     static func refusing<Result>(_ step: () async throws -> Result) async throws -> Result {

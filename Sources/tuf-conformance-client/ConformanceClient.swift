@@ -70,7 +70,7 @@ struct ConformanceClient: AsyncParsableCommand {
         let metadata = try self.required(self.metadataURL, "--metadata-url")
         let server = try RepositoryServer(metadata: metadata, targets: self.targetBaseURL ?? metadata)
         try await HTTPTransport.with(server) { transport in
-            let updater = Updater(transport: transport, directory: self.metadataDir)
+            let updater = Updater(transport: transport, directory: self.metadataDir, trustedRoot: nil)
             var repository = try await updater.refresh()
             try await body(&repository)
         }

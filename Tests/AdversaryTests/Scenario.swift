@@ -183,8 +183,8 @@ final class Scenario {
             switch repository.format {
             case .tuf:
                 var server = try RepositoryServer(metadata: url + "/metadata", targets: url + "/targets")
-                server.authorityFiles = [authority.certificatePath]
-                server.environment = [:]
+                server.authorities = [Array(try Data(contentsOf: URL(fileURLWithPath: authority.certificatePath)))]
+                server.proxy = .none
                 let transport = try HTTPTransport(server, uptime: { step.next() }, pause: { _ in })
                 makeReader = { Reader(transport, root: root, directory: "\(directory)/\($0)", clock: clock) }
                 shutDown = { try await transport.shutdown() }

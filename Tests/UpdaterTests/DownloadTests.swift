@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
-import NIOCore
 import Synchronization
 import TUF
 import Testing
@@ -25,7 +24,7 @@ private final class FlakyTransport: RepositoryTransport {
         _ file: RepositoryFile,
         from offset: Int64,
         limit: Int64,
-        _ sink: (ByteBuffer) async throws -> Void
+        _ sink: ([UInt8]) async throws -> Void
     ) async throws {
         guard case .target = file else {
             return try await self.transport.stream(file, from: offset, limit: limit, sink)
@@ -34,7 +33,7 @@ private final class FlakyTransport: RepositoryTransport {
         let budget = self.budget.withLock { $0 }
         try await self.transport.stream(file, from: offset, limit: limit) { buffer in
             guard let budget else { return try await sink(buffer) }
-            try await sink(buffer.getSlice(at: buffer.readerIndex, length: min(budget, buffer.readableBytes)) ?? buffer)
+            try await sink(Array(buffer.prefix(budget)))
             throw TransportError(.unreachable, "broken off")
         }
     }

@@ -118,11 +118,11 @@ struct RefreshTests {
         try await repository.publish()
         let directory = TestDirectory()
         let updater = repository.updater(directory)
-        #expect(try await failure { _ = try await updater.cached(maximumAge: 60) } == .noTrustData)
+        #expect(try await failure { _ = try await updater.cached(maximumAge: .seconds(60)) } == .noTrustData)
         _ = try await updater.refresh()
         _ = repository.transport.takeRequests()
         repository.clock.advance(3600)
-        var cached = try await updater.cached(maximumAge: 3600)
+        var cached = try await updater.cached(maximumAge: .seconds(3600))
         let target = try await cached.find("a")
         #expect(!cached.isFromRepository)
         // Nothing is fetched, not even what is known to be right.
@@ -130,11 +130,11 @@ struct RefreshTests {
         try directory.write("a", Array("content".utf8))
         try await cached.download(target, to: "\(directory.path)/a")
         #expect(repository.transport.takeRequests().isEmpty)
-        #expect(try await failure { _ = try await updater.cached(maximumAge: 3599) } == .expired)
+        #expect(try await failure { _ = try await updater.cached(maximumAge: .seconds(3599)) } == .expired)
         repository.clock.advance(-7200)
-        #expect(try await failure { _ = try await updater.cached(maximumAge: 3600) } == .expired)
+        #expect(try await failure { _ = try await updater.cached(maximumAge: .seconds(3600)) } == .expired)
         repository.clock.advance(7200 + repository.lifetime)
-        #expect(try await failure { _ = try await updater.cached(maximumAge: .infinity) } == .expired)
+        #expect(try await failure { _ = try await updater.cached(maximumAge: .seconds(1 << 40)) } == .expired)
     }
 
     // MARK: What is on disk
@@ -206,6 +206,7 @@ struct RefreshTests {
         let updater = Updater(
             transport: repository.transport,
             directory: directory.path,
+            trustedRoot: nil,
             now: { [clock = repository.clock] in clock.now }
         )
         #expect(try await failure { _ = try await updater.refresh() } == .noTrustData)
@@ -286,13 +287,14 @@ struct RefreshTests {
             #expect(directory.read("timestamp.json") == repository.transport[.metadata(.timestamp, version: nil)])
             #expect(directory.read("x") == Array("content".utf8))
         }
-        let cached = try await repository.updater(directory).cached(maximumAge: 60)
+        var cached = try await repository.updater(directory).cached(maximumAge: .seconds(60))
+        try await cached.verify()
         #expect(cached.trusted.targets[.targets]?.payload.version == repository.targets.version)
     }
 
     @Test(
         "a role's file cannot be another's, whatever its name",
-        arguments: ["ROOT", "Timestamp", "../root", "root.json"]
+        arguments: ["ROOT", "Timestamp", "../root", "root.json", "..", "%52oot", "a?b#c", "a\\b"]
     )
     func hostileRoleNames(_ name: String) async throws {
         var repository = try await TestRepository()

@@ -184,10 +184,10 @@ final class TestDirectory: Sendable {
 
     deinit { try? FileManager.default.removeItem(atPath: self.path) }
 
-    /// The names in it, but for the time of the last refresh.
+    /// The names in it, but for the notes on what was refreshed.
     func names(_ folder: String = "") -> [String] {
         ((try? FileManager.default.contentsOfDirectory(atPath: "\(self.path)/\(folder)")) ?? [])
-            .filter { $0 != ".refreshed" }.sorted()
+            .filter { ![".refreshed", ".verified"].contains($0) }.sorted()
     }
 
     func read(_ name: String) -> [UInt8]? {

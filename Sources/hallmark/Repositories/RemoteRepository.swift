@@ -22,7 +22,12 @@ struct RemoteRepositoryOptions: ParsableArguments {
     func list(_ url: String, _ trust: TrustOptions) async throws -> [TargetInfo] {
         let base = url.hasSuffix("/") ? String(url.dropLast()) : url
         var server = try RepositoryServer(metadata: "\(base)/metadata", targets: "\(base)/targets")
-        if let file = trust.tlscacert?.expandingTilde { server.authorityFiles = [file] }
+        if let file = trust.tlscacert?.expandingTilde {
+            guard let authority = try await BlockingWork.run({ try DurableFile.read(file, limit: 1 << 20) }) else {
+                throw CommandError(.failure, "there is no file \(file) with the certificate of the server's CA")
+            }
+            server.authorities = [authority]
+        }
         let name = Hexadecimal.encode(SHA256.hash(data: Array(base.utf8)))
         let directory = "\(try trust.settings.trustDirectory)/tuf-repositories/\(name)"
         var root: [UInt8]?
