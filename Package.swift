@@ -176,7 +176,9 @@ let package = Package(
         .testTarget(name: "DurableFilesTests", dependencies: ["DurableFiles"]),
         .testTarget(name: "PercentEncodingTests", dependencies: ["PercentEncoding"]),
         .testTarget(name: "OCITests", dependencies: ["OCI", crypto]),
-        .testTarget(name: "DatabaseTests", dependencies: ["Database"]),
+        // Databases of both kinds for the tests of whoever stores something.
+        .target(name: "DatabaseTesting", dependencies: ["Database"], path: "Tests/DatabaseTesting"),
+        .testTarget(name: "DatabaseTests", dependencies: ["Database", "DatabaseTesting", logging]),
         .testTarget(name: "KeyStoreTests", dependencies: ["KeyStore", "TUF", crypto]),
         .testTarget(name: "CeremonyTests", dependencies: ["Ceremony", "DurableFiles", "KeyStore", "TUF", crypto]),
         .testTarget(name: "HTTPAccessTests", dependencies: ["HTTPAccess", httpClient]),
@@ -212,12 +214,16 @@ let package = Package(
         ),
         .testTarget(
             name: "TrustSignerTests",
-            dependencies: ["TrustSigner", "SignerAPI", "TUF", "KeyStore", "NotaryAPI", "Database", crypto, logging]
+            dependencies: [
+                "TrustSigner", "SignerAPI", "TUF", "KeyStore", "NotaryAPI", "Database", "DatabaseTesting", crypto,
+                logging,
+            ]
         ),
         .testTarget(
             name: "TrustServerTests",
             dependencies: [
-                "TrustServer", "TrustSigner", "TUF", "Database", "NotaryAPI", "HTTPService", crypto, x509, asn1,
+                "TrustServer", "TrustSigner", "TUF", "Database", "DatabaseTesting", "NotaryAPI", "HTTPService", crypto,
+                x509, asn1,
                 logging,
                 nioCore, nioHTTP1, nioFoundation, httpClient,
             ]
@@ -225,7 +231,8 @@ let package = Package(
         .testTarget(
             name: "RegistryTests",
             dependencies: [
-                "Registry", "DurableFiles", "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix,
+                "Registry", "DurableFiles", "OCI", "Database", "DatabaseTesting", "HTTPService", crypto, logging,
+                nioCore, nioPosix,
                 nioHTTP1,
                 httpClient,
             ]

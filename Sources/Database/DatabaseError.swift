@@ -13,6 +13,8 @@ package struct DatabaseError: Error, Sendable, CustomStringConvertible {
         case storageFull
         /// The database cannot be reached or is locked for too long.
         case unavailable
+        /// The connection was lost while the transaction was being committed: it is stored, or it is not.
+        case unknownOutcome
         /// What is stored is not what was expected.
         case corrupt
         /// The statement itself is wrong, or anything else.

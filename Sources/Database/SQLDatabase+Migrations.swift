@@ -12,7 +12,7 @@ extension SQLDatabase {
         guard Set(migrations.map(\.name)).count == migrations.count else {
             throw DatabaseError(code: .other, message: "two migrations have the same name")
         }
-        try await self.write { connection in
+        try await self.write(locking: [.exclusive("hallmark_migrations")]) { connection in
             try connection.execute(
                 """
                 CREATE TABLE IF NOT EXISTS hallmark_migrations \
@@ -23,7 +23,7 @@ extension SQLDatabase {
         let names = migrations.map(\.name)
         let applied = try await self.read { try Self.appliedMigrations(on: $0, known: names) }
         for (position, migration) in migrations.enumerated().dropFirst(applied) {
-            try await self.write { connection in
+            try await self.write(locking: [.exclusive("hallmark_migrations")]) { connection in
                 guard try Self.appliedMigrations(on: connection, known: names) == position else { return }
                 do {
                     for statement in migration.statements { try connection.execute(statement) }

@@ -19,11 +19,46 @@ package protocol SQLDatabase: Sendable {
         _ block: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result
 
+    /// Reads while holding locks that writers of ``write(locking:_:)`` take: what they were doing is in the view or has not
+    /// begun. For one statement; each further one has a view of its own.
+    func read<Result: Sendable>(
+        locking locks: [SQLLock],
+        _ block: @escaping @Sendable (any SQLConnection) throws -> Result
+    ) async throws -> Result
+
+    /// Runs the block as ``write(_:)`` does, but kept from others by the locks alone, which it takes first and which cost less
+    /// than what the database must do to keep any two blocks apart.
+    ///
+    /// Only for a block in which each statement decides by itself (`ON CONFLICT`, an UPDATE with its condition), or
+    /// concludes only from rows that nobody changes without one of these locks. SQLite has one writer anyway.
+    @discardableResult
+    func write<Result: Sendable>(
+        locking locks: [SQLLock],
+        _ block: @escaping @Sendable (any SQLConnection) throws -> Result
+    ) async throws -> Result
+
     /// Applies those of the migrations that are not applied yet, in order, each in one transaction.
     func migrate(_ migrations: [SQLMigration]) async throws
 
     /// Waits for running work, then closes. Later calls throw `unavailable`.
     func close() async throws
+}
+
+extension SQLDatabase {
+    package func read<Result: Sendable>(
+        locking locks: [SQLLock],
+        _ block: @escaping @Sendable (any SQLConnection) throws -> Result
+    ) async throws -> Result {
+        try await self.read(block)
+    }
+
+    @discardableResult
+    package func write<Result: Sendable>(
+        locking locks: [SQLLock],
+        _ block: @escaping @Sendable (any SQLConnection) throws -> Result
+    ) async throws -> Result {
+        try await self.write(block)
+    }
 }
 
 /// A connection inside a transaction. Valid only within the block that it was given to.
@@ -34,6 +69,14 @@ package protocol SQLConnection {
     /// Runs one statement and returns how many rows it changed.
     @discardableResult
     func execute(_ sql: String, _ parameters: [SQLValue]) throws -> Int
+
+    /// Runs statements in their order and returns the rows of each. None may need what another one returns: they may travel
+    /// together.
+    func queryAll(_ statements: [SQLStatement]) throws -> [[SQLRow]]
+
+    /// Runs statements in their order, as ``queryAll(_:)`` does, and returns how many rows each changed.
+    @discardableResult
+    func executeAll(_ statements: [SQLStatement]) throws -> [Int]
 }
 
 extension SQLConnection {
@@ -44,6 +87,15 @@ extension SQLConnection {
     @discardableResult
     package func execute(_ sql: String, _ parameters: SQLValue...) throws -> Int {
         try self.execute(sql, parameters)
+    }
+
+    package func queryAll(_ statements: [SQLStatement]) throws -> [[SQLRow]] {
+        try statements.map { try self.query($0.sql, $0.parameters) }
+    }
+
+    @discardableResult
+    package func executeAll(_ statements: [SQLStatement]) throws -> [Int] {
+        try statements.map { try self.execute($0.sql, $0.parameters) }
     }
 }
 

@@ -110,7 +110,7 @@ package struct RegistryResponder: HTTPResponder {
             known = RegistryError(.tooManyRequests, "\(error)", headers: ["retry-after": "1"])
         case let error as DatabaseError where error.code == .storageFull:
             known = Self.noSpace
-        case let error as DatabaseError where error.code == .unavailable || error.code == .serializationFailure:
+        case let error as DatabaseError where Self.passing.contains(error.code):
             known = Self.tryAgain
         case let error as FileSystemError where error.isOutOfSpace:
             known = Self.noSpace

@@ -90,7 +90,9 @@ extension RegistryStore {
         for _ in 0..<Self.maximumAttempts {
             if let refusal = try await self.checkTargets(push) { return refusal }
             do {
-                return try await self.database.write { try Self.store(push, on: $0) }
+                return try await self.database.write(locking: [Self.lock(push.repository)]) {
+                    try Self.store(push, on: $0)
+                }
             } catch is TargetVanished {
                 continue
             }
@@ -187,7 +189,7 @@ extension RegistryStore {
     /// Removes a tag; its manifest stays.
     /// - Returns: False when there is no such tag.
     func removeTag(_ tag: Tag, from repository: RepositoryName) async throws -> Bool {
-        try await self.database.write { connection in
+        try await self.database.write(locking: [Self.lock(repository)]) { connection in
             try connection.execute(
                 "DELETE FROM tags WHERE repository = ? AND name = ?",
                 .text(repository.description),
@@ -199,7 +201,7 @@ extension RegistryStore {
     /// Removes a manifest, every tag that stands for it, and its hold on what it references.
     /// - Returns: False when there is no such manifest.
     func removeManifest(_ digest: Digest, from repository: RepositoryName) async throws -> Bool {
-        try await self.database.write { connection in
+        try await self.database.write(locking: [Self.lock(repository)]) { connection in
             let parameters: [SQLValue] = [.text(repository.description), .text(digest.description)]
             let removed = try connection.execute(
                 "DELETE FROM manifests WHERE repository = ? AND digest = ?",

@@ -5,8 +5,14 @@ import OCI
 
 /// What the registry knows besides the bytes of blobs: which repository has which blobs, manifests and tags. Each method
 /// is one transaction.
+///
+/// Each statement of a write decides by itself whether it applies; only where one concludes from what another has found, for a
+/// condition on a tag, whoever may change that holds the lock of the repository.
 struct RegistryStore: Sendable {
     let database: any SQLDatabase
+
+    /// Held by whoever changes manifests or tags of a repository.
+    static func lock(_ repository: RepositoryName) -> SQLLock { .exclusive("repository \(repository)") }
 
     /// - Throws: ``DatabaseError`` when the tables cannot be brought up to date.
     init(database: any SQLDatabase) async throws {
@@ -59,7 +65,7 @@ extension RegistryStore {
 
     /// Says that a blob exists, which its durable bytes prove, and that the repository has it.
     func addBlob(_ digest: Digest, size: Int64, to repository: RepositoryName, at time: Int64) async throws {
-        try await self.database.write { connection in
+        try await self.database.write(locking: []) { connection in
             try connection.execute(
                 """
                 INSERT INTO blobs (digest, size, created_at, seen_at) VALUES (?, ?, ?, ?)
@@ -83,7 +89,7 @@ extension RegistryStore {
         to repository: RepositoryName,
         at time: Int64
     ) async throws -> Bool {
-        try await self.database.write { connection in
+        try await self.database.write(locking: []) { connection in
             let found: [SQLRow] =
                 if let source {
                     try connection.query(
@@ -112,7 +118,7 @@ extension RegistryStore {
     /// Takes a blob from a repository. Its bytes stay: others may have it.
     /// - Returns: False when the repository does not have it.
     func removeBlob(_ digest: Digest, from repository: RepositoryName) async throws -> Bool {
-        try await self.database.write { connection in
+        try await self.database.write(locking: []) { connection in
             try connection.execute(
                 "DELETE FROM repository_blobs WHERE repository = ? AND digest = ?",
                 .text(repository.description),
@@ -123,7 +129,7 @@ extension RegistryStore {
 
     /// Notes when clients were told that blobs exist. Never sets a time back.
     func noteSeen(_ times: [Digest: Int64]) async throws {
-        try await self.database.write { connection in
+        try await self.database.write(locking: []) { connection in
             for (digest, time) in times.sorted(by: { $0.key < $1.key }) {
                 try connection.execute(
                     "UPDATE blobs SET seen_at = ? WHERE digest = ? AND seen_at < ?",

@@ -94,7 +94,10 @@ package final class LocalSigner: Signer {
         )
         let instant = self.instant
         let pending = try await Self.reporting {
-            try await self.database.write { connection in
+            // A key that has not signed yet is handed out again, so there is never more than one.
+            try await self.database.write(locking: [.exclusive("key \(algorithm.name) \(role) \(gun)")]) {
+                connection -> StoredKey? in
+                if let pending = try StoredKey.pending(algorithm, gun, role, on: connection) { return pending }
                 try row.insert(on: connection, gun: gun, at: instant)
                 return try StoredKey.pending(algorithm, gun, role, on: connection)
             }
@@ -153,7 +156,7 @@ package final class LocalSigner: Signer {
     package func deleteKey(_ id: KeyID) async throws {
         let instant = self.instant
         try await Self.reporting {
-            try await self.database.write { connection in
+            try await self.database.write(locking: []) { connection in
                 try connection.execute(
                     "UPDATE private_keys SET deleted_at = ?, updated_at = ? WHERE key_id = ? AND deleted_at IS NULL",
                     .integer(instant),
@@ -172,7 +175,7 @@ package final class LocalSigner: Signer {
     /// Must be durable before the signature goes out: otherwise a restart would hand the key out as a new one.
     private func markUsed(_ id: KeyID, at instant: Int64) async throws {
         let changed = try await Self.reporting {
-            try await self.database.write { connection in
+            try await self.database.write(locking: []) { connection in
                 try connection.execute(
                     "UPDATE private_keys SET last_used = ?, updated_at = ? WHERE key_id = ? AND deleted_at IS NULL",
                     .integer(instant),

@@ -9,7 +9,7 @@ enum SignerSchema {
             name: "signer-1",
             statements: [
                 """
-                CREATE TABLE private_keys (
+                CREATE TABLE IF NOT EXISTS private_keys (
                     id INTEGER PRIMARY KEY AUTOINCREMENT,
                     created_at BIGINT NOT NULL,
                     updated_at BIGINT NOT NULL,
@@ -26,9 +26,9 @@ enum SignerSchema {
                     last_used BIGINT
                 )
                 """,
-                // A key that has not signed yet is handed out again, so there is never more than one.
+                // Not unique: Notary may have made two at once.
                 """
-                CREATE UNIQUE INDEX private_keys_pending ON private_keys (gun, role, algorithm)
+                CREATE INDEX private_keys_pending ON private_keys (gun, role, algorithm)
                 WHERE last_used IS NULL AND deleted_at IS NULL
                 """,
                 "CREATE INDEX private_keys_alias ON private_keys (passphrase_alias)",

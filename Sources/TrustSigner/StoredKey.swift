@@ -70,12 +70,12 @@ struct StoredKey: Sendable {
         ).first.map { try StoredKey($0) }
     }
 
-    /// Stores the key, unless one for the same role has not signed yet.
+    /// Stores the key.
     func insert(on connection: any SQLConnection, gun: String, at instant: Int64) throws {
         try connection.execute(
             """
             INSERT INTO private_keys (created_at, updated_at, key_id, encryption_alg, keywrap_alg, algorithm, \
-            passphrase_alias, public, private, gun, role) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+            passphrase_alias, public, private, gun, role) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             .integer(instant),
             .integer(instant),

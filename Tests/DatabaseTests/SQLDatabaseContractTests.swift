@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DatabaseTesting
 import Foundation
 import Testing
 
@@ -8,6 +9,9 @@ import Testing
 /// What every driver must do.
 @Suite("Any SQL database")
 struct SQLDatabaseContractTests {
+    private static let drivers =
+        DatabaseDriver.all + (DatabaseDriver.hasPostgreSQL ? [.postgreSQLWithoutPipeline] : [])
+
     private struct Refusal: Error, Equatable {}
 
     private static let schema = SQLMigration(
@@ -36,7 +40,7 @@ struct SQLDatabaseContractTests {
 
     @Test(
         "values come back as they went in",
-        arguments: DatabaseDriver.all,
+        arguments: Self.drivers,
         [
             SQLValue.null, .integer(.min), .integer(.max), .integer(0), .text(""), .text("π 😀 \u{2028} e\u{301} '\"?"),
             .blob(Data()), .blob(Data([0, 1, 0, 255, 0])), .blob(Data(repeating: 7, count: 1 << 20)),
@@ -59,7 +63,7 @@ struct SQLDatabaseContractTests {
         }
     }
 
-    @Test("a text with a NUL character is refused, not cut", arguments: DatabaseDriver.all)
+    @Test("a text with a NUL character is refused, not cut", arguments: Self.drivers)
     func nulCharacter(driver: DatabaseDriver) async throws {
         try await driver.withDatabase { database in
             try await database.migrate([Self.schema])
@@ -69,7 +73,7 @@ struct SQLDatabaseContractTests {
         }
     }
 
-    @Test("identities grow and are not used again", arguments: DatabaseDriver.all)
+    @Test("identities grow and are not used again", arguments: Self.drivers)
     func identities(driver: DatabaseDriver) async throws {
         try await driver.withDatabase { database in
             try await database.migrate([
@@ -91,7 +95,7 @@ struct SQLDatabaseContractTests {
         }
     }
 
-    @Test("execute tells how many rows it changed", arguments: DatabaseDriver.all)
+    @Test("execute tells how many rows it changed", arguments: Self.drivers)
     func changeCount(driver: DatabaseDriver) async throws {
         try await driver.withDatabase { database in
             try await database.migrate([Self.schema])
@@ -111,7 +115,7 @@ struct SQLDatabaseContractTests {
         }
     }
 
-    @Test("a block that throws leaves nothing, and its own error arrives", arguments: DatabaseDriver.all)
+    @Test("a block that throws leaves nothing, and its own error arrives", arguments: Self.drivers)
     func rollback(driver: DatabaseDriver) async throws {
         try await driver.withDatabase { database in
             try await database.migrate([Self.schema])
@@ -125,7 +129,7 @@ struct SQLDatabaseContractTests {
         }
     }
 
-    @Test("writers at the same time all succeed but those that throw", arguments: DatabaseDriver.all)
+    @Test("writers at the same time all succeed but those that throw", arguments: Self.drivers)
     func concurrentWriters(driver: DatabaseDriver) async throws {
         try await driver.withDatabase { database in
             try await database.migrate([Self.schema])
@@ -156,7 +160,7 @@ struct SQLDatabaseContractTests {
         }
     }
 
-    @Test("a counter that everybody increments loses nothing", arguments: DatabaseDriver.all)
+    @Test("a counter that everybody increments loses nothing", arguments: Self.drivers)
     func isolation(driver: DatabaseDriver) async throws {
         try await driver.withDatabase { database in
             try await database.migrate([Self.schema])
@@ -178,7 +182,7 @@ struct SQLDatabaseContractTests {
         }
     }
 
-    @Test("a read after a write sees it, whoever else reads", arguments: DatabaseDriver.all)
+    @Test("a read after a write sees it, whoever else reads", arguments: Self.drivers)
     func readYourWrites(driver: DatabaseDriver) async throws {
         try await driver.withDatabase { database in
             try await database.migrate([Self.schema])
@@ -197,7 +201,7 @@ struct SQLDatabaseContractTests {
         }
     }
 
-    @Test("errors have the codes that both drivers share", arguments: DatabaseDriver.all)
+    @Test("errors have the codes that both drivers share", arguments: Self.drivers)
     func errorCodes(driver: DatabaseDriver) async throws {
         try await driver.withDatabase { database in
             try await database.migrate([
@@ -232,7 +236,7 @@ struct SQLDatabaseContractTests {
         }
     }
 
-    @Test("a row read as another type is reported as corrupt", arguments: DatabaseDriver.all)
+    @Test("a row read as another type is reported as corrupt", arguments: Self.drivers)
     func wrongType(driver: DatabaseDriver) async throws {
         try await driver.withDatabase { database in
             try await database.migrate([Self.schema])
@@ -248,13 +252,116 @@ struct SQLDatabaseContractTests {
         }
     }
 
-    @Test("a read cannot write", arguments: DatabaseDriver.all)
+    @Test("a read cannot write", arguments: Self.drivers)
     func readOnly(driver: DatabaseDriver) async throws {
         try await driver.withDatabase { database in
             try await database.migrate([Self.schema])
             let error = await Self.error { try await database.read(Self.insert("a", 1)) }
             #expect(error != nil)
             #expect(try await Self.names(database) == [])
+        }
+    }
+
+    @Test("a write that holds a lock excludes others that do, from wherever", arguments: Self.drivers)
+    func locks(driver: DatabaseDriver) async throws {
+        try await driver.withDatabases { opener in
+            let databases = [try await opener.open(), try await opener.open()]
+            try await databases[0].migrate([Self.schema])
+            try await databases[0].write(Self.insert("counter", 0))
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for number in 0..<60 {
+                    let database = databases[number % 2]
+                    group.addTask {
+                        try await database.write(locking: [.exclusive("b"), .shared("a")]) { connection in
+                            let row = try #require(try connection.query("SELECT number FROM entries").first)
+                            try connection.execute("UPDATE entries SET number = ?", .integer(row.integer(0) + 1))
+                        }
+                    }
+                    group.addTask {
+                        let rows = try await database.read(locking: [.exclusive("a")]) {
+                            try $0.query("SELECT number FROM entries")
+                        }
+                        #expect(rows.count == 1)
+                    }
+                }
+                try await group.waitForAll()
+            }
+            let number = try await databases[1].read { try $0.query("SELECT number FROM entries").first?.integer(0) }
+            #expect(number == 60)
+        }
+    }
+
+    @Test("what one writer concludes from what it has read still holds when it commits", arguments: Self.drivers)
+    func writeSkew(driver: DatabaseDriver) async throws {
+        try await driver.withDatabases { opener in
+            let databases = [try await opener.open(), try await opener.open()]
+            try await databases[0].migrate([Self.schema])
+            // Each adds itself only while there are fewer than three.
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for number in 0..<24 {
+                    group.addTask {
+                        try await databases[number % 2].write { connection in
+                            let count = try connection.query("SELECT count(*) FROM entries").first?.integer(0)
+                            if count ?? 0 < 3 { try Self.insert("n\(number)", 1)(connection) }
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(try await Self.names(databases[0]).count == 3)
+        }
+    }
+
+    @Test("statements that travel together run in their order, and one that fails fails all", arguments: Self.drivers)
+    func together(driver: DatabaseDriver) async throws {
+        try await driver.withDatabase { database in
+            try await database.migrate([Self.schema])
+            let insert = "INSERT INTO entries (name, number) VALUES (?, ?)"
+            let changes = try await database.write { connection in
+                try connection.executeAll([
+                    SQLStatement(insert, .text("a"), .integer(1)), SQLStatement(insert, .text("b"), .integer(2)),
+                    SQLStatement("UPDATE entries SET number = number + 1"),
+                    SQLStatement("DELETE FROM entries WHERE name = ?", .text("c")),
+                ])
+            }
+            let rows = try await database.read { connection in
+                try connection.queryAll([
+                    SQLStatement("SELECT number FROM entries WHERE name = ?", .text("b")),
+                    SQLStatement("SELECT number FROM entries WHERE name = ?", .text("c")),
+                    SQLStatement("SELECT name FROM entries ORDER BY name"),
+                ])
+            }
+            #expect(changes == [1, 1, 2, 0])
+            #expect(rows.map(\.count) == [1, 0, 2])
+            #expect(rows[0].first?.values == [.integer(3)])
+            let error = await Self.error {
+                try await database.write { connection in
+                    _ = try connection.executeAll([
+                        SQLStatement(insert, .text("d"), .integer(1)), SQLStatement(insert, .text("a"), .integer(1)),
+                        SQLStatement(insert, .text("e"), .integer(1)),
+                    ])
+                }
+            }
+            #expect(error?.code == .uniqueViolation)
+            #expect(try await Self.names(database) == ["a", "b"])
+        }
+    }
+
+    @Test("text sorts and compares by its bytes", arguments: Self.drivers)
+    func order(driver: DatabaseDriver) async throws {
+        try await driver.withDatabase { database in
+            try await database.migrate([Self.schema])
+            let names = ["a", "B", "_", "b", "é", "Z", "a-b", "ab", "a/b", "0", "\u{1F600}", "\u{FFFD}"]
+            try await database.write { connection in
+                for name in names { try Self.insert(name, 1)(connection) }
+            }
+            let sorted = names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+            #expect(try await Self.names(database) == sorted)
+            let after = try await database.read {
+                try $0.query("SELECT name FROM entries WHERE name > ? ORDER BY name LIMIT ?", .text("a"), .integer(2))
+                    .map { try $0.text(0) }
+            }
+            #expect(after == ["a-b", "a/b"])
         }
     }
 
@@ -265,7 +372,7 @@ struct SQLDatabaseContractTests {
         statements: ["ALTER TABLE entries ADD COLUMN size BIGINT", "UPDATE entries SET size = number"]
     )
 
-    @Test("migrations are applied once, in order, also by several at once", arguments: DatabaseDriver.all)
+    @Test("migrations are applied once, in order, also by several at once", arguments: Self.drivers)
     func migrations(driver: DatabaseDriver) async throws {
         try await driver.withDatabase { database in
             try await database.migrate([Self.schema])
@@ -279,7 +386,7 @@ struct SQLDatabaseContractTests {
         }
     }
 
-    @Test("a migration that fails leaves the schema as it was", arguments: DatabaseDriver.all)
+    @Test("a migration that fails leaves the schema as it was", arguments: Self.drivers)
     func failingMigration(driver: DatabaseDriver) async throws {
         try await driver.withDatabase { database in
             let broken = SQLMigration(
@@ -293,7 +400,7 @@ struct SQLDatabaseContractTests {
         }
     }
 
-    @Test("a schema from a newer version is refused", arguments: DatabaseDriver.all)
+    @Test("a schema from a newer version is refused", arguments: Self.drivers)
     func newerSchema(driver: DatabaseDriver) async throws {
         try await driver.withDatabase { database in
             try await database.migrate([Self.schema, Self.second])
@@ -307,7 +414,7 @@ struct SQLDatabaseContractTests {
 
     // MARK: - Closing
 
-    @Test("closing waits for running work, then refuses more", arguments: DatabaseDriver.all)
+    @Test("closing waits for running work, then refuses more", arguments: Self.drivers)
     func closing(driver: DatabaseDriver) async throws {
         try await driver.withDatabase { database in
             try await database.migrate([Self.schema])

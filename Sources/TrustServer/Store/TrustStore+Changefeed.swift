@@ -19,13 +19,20 @@ extension TrustStore {
             conditions.append(isReversed ? "id < ?" : "id > ?")
             parameters.append(.integer(query.changeID))
         }
+        // A change may get its id before, and be committed after, one with a higher id. Nobody may be told of that one first:
+        // he would ask for what comes after it and never see the other.
+        let newest = try await self.database.read(locking: [.exclusive(Self.feedLock)]) {
+            try $0.query("SELECT id FROM changefeed ORDER BY id DESC LIMIT 1").first?.integer(0) ?? 0
+        }
+        conditions.append("id <= ?")
+        parameters.append(.integer(newest))
         if let gun {
             conditions.append("gun = ?")
             parameters.append(.text(gun.text))
         }
-        let filter = conditions.isEmpty ? "" : "WHERE \(conditions.joined(separator: " AND "))"
         let sql = """
-            SELECT id, created_at, gun, version, sha256, category FROM changefeed \(filter)
+            SELECT id, created_at, gun, version, sha256, category FROM changefeed
+            WHERE \(conditions.joined(separator: " AND "))
             ORDER BY id \(isReversed ? "DESC" : "ASC") LIMIT ?
             """
         parameters.append(.integer(min(asked, Self.changefeedLimit)))

@@ -36,43 +36,35 @@ enum TrustCommitResult: Sendable, Hashable {
 }
 
 extension TrustStore {
+    /// Held by whoever changes a collection, so that what it finds there stays true until it commits. Sorts before ``feedLock``:
+    /// who waits for a collection holds up nobody else.
+    private static func lock(_ gun: GUN) -> SQLLock { .exclusive("collection \(gun.text)") }
+
+    /// Shared by those who add to the changefeed, until they commit. Who reads it takes it alone for a moment: by then no id is
+    /// given out whose change is not to be seen yet.
+    static let feedLock = "feed of changes"
+
     /// Stores the files in one transaction, if the collection is still at the state that they were made on.
     func commit(_ commit: TrustCommit) async throws -> TrustCommitResult {
         do {
-            return try await self.database.write { connection in
-                let gun = SQLValue.text(commit.gun.text)
-                guard try Self.pointer(of: commit.gun, on: connection) == commit.base else { return .superseded }
-                for file in commit.files {
-                    let newest = try Self.newestVersion(file.role, of: commit.gun, on: connection)
-                    if let newest, newest >= file.version { return .versionTaken(file.role) }
-                }
-                for key in commit.serverKeys {
-                    try Self.claim(key, for: commit.gun, on: connection)
-                    if try Self.owner(of: key, on: connection) != commit.gun { throw KeyTaken(key: key) }
-                }
-                for file in commit.files {
-                    try connection.execute(
-                        """
-                        INSERT INTO tuf_files (created_at, updated_at, gun, role, version, data, sha256)
-                        VALUES (?, ?, ?, ?, ?, ?, ?)
-                        """,
-                        .integer(commit.now),
-                        .integer(commit.now),
-                        gun,
-                        .text(file.role.text),
-                        .integer(file.version),
-                        .blob(Data(buffer: file.content)),
-                        .text(file.sha256)
-                    )
-                }
-                try connection.execute(
-                    "INSERT INTO changefeed (created_at, gun, version, sha256, category) VALUES (?, ?, ?, ?, 'update')",
-                    .integer(commit.now),
-                    gun,
-                    .integer(commit.timestamp.version),
-                    .text(commit.timestamp.sha256)
+            let locks = [Self.lock(commit.gun), .shared(Self.feedLock)]
+            return try await self.database.write(locking: locks) { connection in
+                let found = try connection.queryAll(
+                    [Self.pointer(of: commit.gun)] + commit.files.map { Self.newestVersion($0.role, of: commit.gun) }
                 )
-                try Self.renew(commit.gun, at: commit.renewAt, on: connection)
+                guard try found.first?.first.map(Self.pointer) == commit.base else { return .superseded }
+                for (file, rows) in zip(commit.files, found.dropFirst()) {
+                    if let newest = try rows.first?.integer(0), newest >= file.version {
+                        return .versionTaken(file.role)
+                    }
+                }
+                try Self.claim(commit.serverKeys, for: commit.gun, on: connection)
+                try connection.executeAll(
+                    commit.files.map { Self.insert($0, of: commit.gun, at: commit.now) } + [
+                        Self.change(.update, of: commit.gun, to: commit.timestamp, at: commit.now),
+                        Self.renew(commit.gun, at: commit.renewAt),
+                    ]
+                )
                 return .stored
             }
         } catch let error as KeyTaken {
@@ -85,16 +77,53 @@ extension TrustStore {
 
     /// Deletes a collection with all its versions, and says so in the changefeed if there was anything.
     func delete(_ gun: GUN, now: Int64) async throws {
-        try await self.database.write { connection in
-            let deleted = try connection.execute("DELETE FROM tuf_files WHERE gun = ?", .text(gun.text))
-            try connection.execute("DELETE FROM hallmark_renewals WHERE gun = ?", .text(gun.text))
-            guard deleted > 0 else { return }
-            try connection.execute(
-                "INSERT INTO changefeed (created_at, gun, version, sha256, category) VALUES (?, ?, 0, '', 'deletion')",
-                .integer(now),
-                .text(gun.text)
-            )
+        try await self.database.write(locking: [Self.lock(gun), .shared(Self.feedLock)]) { connection in
+            let deleted = try connection.executeAll([
+                SQLStatement("DELETE FROM tuf_files WHERE gun = ?", .text(gun.text)), Self.forgetRenewal(gun),
+            ])
+            guard let files = deleted.first, files > 0 else { return }
+            let nothing = TimestampPointer(version: 0, sha256: "")
+            try connection.executeAll([Self.change(.deletion, of: gun, to: nothing, at: now)])
         }
+    }
+
+    // MARK: Statements
+
+    private enum Category: String {
+        case update
+        case deletion
+    }
+
+    private static func insert(_ file: StoredFile, of gun: GUN, at now: Int64) -> SQLStatement {
+        SQLStatement(
+            """
+            INSERT INTO tuf_files (created_at, updated_at, gun, role, version, data, sha256)
+            VALUES (?, ?, ?, ?, ?, ?, ?)
+            """,
+            .integer(now),
+            .integer(now),
+            .text(gun.text),
+            .text(file.role.text),
+            .integer(file.version),
+            .blob(Data(buffer: file.content)),
+            .text(file.sha256)
+        )
+    }
+
+    private static func change(
+        _ category: Category,
+        of gun: GUN,
+        to timestamp: TimestampPointer,
+        at now: Int64
+    ) -> SQLStatement {
+        SQLStatement(
+            "INSERT INTO changefeed (created_at, gun, version, sha256, category) VALUES (?, ?, ?, ?, ?)",
+            .integer(now),
+            .text(gun.text),
+            .integer(timestamp.version),
+            .text(timestamp.sha256),
+            .text(category.rawValue)
+        )
     }
 
     // MARK: Keys
@@ -106,26 +135,36 @@ extension TrustStore {
     /// Notes that the signer made a key for a collection, unless it is noted already.
     func claim(_ key: KeyID, for gun: GUN) async throws {
         if try await self.owner(of: key) != nil { return }
-        try await self.database.write { try Self.claim(key, for: gun, on: $0) }
+        try await self.database.write(locking: []) { try $0.executeAll([Self.claim(key, for: gun)]) }
     }
 
     /// The collection that a key of the signer was made for, as far as that is known.
     func owner(of key: KeyID) async throws -> GUN? {
-        try await self.database.read { try Self.owner(of: key, on: $0) }
+        let statement = Self.owner(of: key)
+        return try await self.database.read { connection in
+            try connection.queryAll([statement]).first?.first.map { try GUN(try $0.text(0)) }
+        }
     }
 
-    private static func claim(_ key: KeyID, for gun: GUN, on connection: any SQLConnection) throws {
-        try connection.execute(
+    /// - Throws: ``KeyTaken`` when one of them belongs to another collection.
+    private static func claim(_ keys: [KeyID], for gun: GUN, on connection: any SQLConnection) throws {
+        guard !keys.isEmpty else { return }
+        try connection.executeAll(keys.map { Self.claim($0, for: gun) })
+        for (key, rows) in zip(keys, try connection.queryAll(keys.map(Self.owner))) {
+            guard try rows.first?.text(0) == gun.text else { throw KeyTaken(key: key) }
+        }
+    }
+
+    private static func claim(_ key: KeyID, for gun: GUN) -> SQLStatement {
+        SQLStatement(
             "INSERT INTO hallmark_server_keys (key_id, gun) VALUES (?, ?) ON CONFLICT (key_id) DO NOTHING",
             .text(key.text),
             .text(gun.text)
         )
     }
 
-    private static func owner(of key: KeyID, on connection: any SQLConnection) throws -> GUN? {
-        try connection.query("SELECT gun FROM hallmark_server_keys WHERE key_id = ?", .text(key.text)).first.map {
-            try GUN(try $0.text(0))
-        }
+    private static func owner(of key: KeyID) -> SQLStatement {
+        SQLStatement("SELECT gun FROM hallmark_server_keys WHERE key_id = ?", .text(key.text))
     }
 
     // MARK: Renewal
@@ -143,18 +182,19 @@ extension TrustStore {
 
     /// Sets when to look after a collection next, as long as it is at this state.
     func renew(_ gun: GUN, at moment: Int64, ifAt pointer: TimestampPointer?) async throws {
-        try await self.database.write { connection in
-            guard try Self.pointer(of: gun, on: connection) == pointer else { return }
-            if pointer == nil {
-                try connection.execute("DELETE FROM hallmark_renewals WHERE gun = ?", .text(gun.text))
-            } else {
-                try Self.renew(gun, at: moment, on: connection)
-            }
+        try await self.database.write(locking: [Self.lock(gun)]) { connection in
+            let found = try connection.queryAll([Self.pointer(of: gun)]).first?.first.map(Self.pointer)
+            guard found == pointer else { return }
+            try connection.executeAll([pointer == nil ? Self.forgetRenewal(gun) : Self.renew(gun, at: moment)])
         }
     }
 
-    private static func renew(_ gun: GUN, at moment: Int64, on connection: any SQLConnection) throws {
-        try connection.execute(
+    private static func forgetRenewal(_ gun: GUN) -> SQLStatement {
+        SQLStatement("DELETE FROM hallmark_renewals WHERE gun = ?", .text(gun.text))
+    }
+
+    private static func renew(_ gun: GUN, at moment: Int64) -> SQLStatement {
+        SQLStatement(
             """
             INSERT INTO hallmark_renewals (gun, renew_at) VALUES (?, ?)
             ON CONFLICT (gun) DO UPDATE SET renew_at = excluded.renew_at

@@ -77,7 +77,8 @@ struct TrustStore: Sendable {
 
     /// Which timestamp is newest, without its content.
     func pointer(of gun: GUN) async throws -> TimestampPointer? {
-        try await self.database.read { try Self.pointer(of: gun, on: $0) }
+        let statement = Self.pointer(of: gun)
+        return try await self.database.read { try $0.queryAll([statement]).first?.first.map(Self.pointer) }
     }
 
     /// One stored file. `current` means the newest version here, which need not be what the timestamp leads to.
@@ -101,16 +102,17 @@ struct TrustStore: Sendable {
     func firstMissing(of files: [(role: RoleName, sha256: String)], in gun: GUN) async throws -> RoleName? {
         guard !files.isEmpty else { return nil }
         return try await self.database.read { connection in
-            for file in files {
-                let rows = try connection.query(
-                    "SELECT version FROM tuf_files WHERE sha256 = ? AND gun = ? AND role = ? ORDER BY version LIMIT 1",
-                    .text(file.sha256),
-                    .text(gun.text),
-                    .text(file.role.text)
-                )
-                if rows.isEmpty { return file.role }
-            }
-            return nil
+            let found = try connection.queryAll(
+                files.map { file in
+                    SQLStatement(
+                        "SELECT version FROM tuf_files WHERE sha256 = ? AND gun = ? AND role = ? ORDER BY version LIMIT 1",
+                        .text(file.sha256),
+                        .text(gun.text),
+                        .text(file.role.text)
+                    )
+                }
+            )
+            return zip(files, found).first { $1.isEmpty }?.0.role
         }
     }
 
@@ -118,22 +120,28 @@ struct TrustStore: Sendable {
         try Timestamp(JSONParser.parse(file.content.readableBytesView)["signed"] ?? .null, format: .notary)
     }
 
-    static func pointer(of gun: GUN, on connection: any SQLConnection) throws -> TimestampPointer? {
-        try connection.query(
+    /// Its row is read by ``pointer(_:)``.
+    static func pointer(of gun: GUN) -> SQLStatement {
+        SQLStatement(
             """
             SELECT version, sha256 FROM tuf_files WHERE gun = ? AND role = 'timestamp'
             ORDER BY version DESC LIMIT 1
             """,
             .text(gun.text)
-        ).first.map { TimestampPointer(version: try $0.integer(0), sha256: try $0.optionalText(1) ?? "") }
+        )
     }
 
-    static func newestVersion(_ role: RoleName, of gun: GUN, on connection: any SQLConnection) throws -> Int64? {
-        try connection.query(
+    @Sendable
+    static func pointer(_ row: SQLRow) throws -> TimestampPointer {
+        TimestampPointer(version: try row.integer(0), sha256: try row.optionalText(1) ?? "")
+    }
+
+    static func newestVersion(_ role: RoleName, of gun: GUN) -> SQLStatement {
+        SQLStatement(
             "SELECT version FROM tuf_files WHERE gun = ? AND role = ? ORDER BY version DESC LIMIT 1",
             .text(gun.text),
             .text(role.text)
-        ).first?.integer(0)
+        )
     }
 
     private static func newest(
