@@ -56,6 +56,7 @@ let package = Package(
             name: "Database",
             dependencies: ["DurableFiles", .product(name: "GRDB", package: "GRDB.swift"), logging, nioPosix]
         ),
+        .target(name: "CProcess"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Level 2: what both ends of a protocol share.
@@ -65,8 +66,10 @@ let package = Package(
         .target(
             name: "SignerAPI",
             dependencies: [
-                "TUF", "NotaryAPI", logging, nioCore, grpcCore, grpcTransport, grpcProtobuf, protobuf, serviceLifecycle,
-            ]
+                "TUF", "NotaryAPI", logging, nioCore, nioSSL, grpcCore, grpcTransport, grpcProtobuf, protobuf,
+                serviceLifecycle,
+            ],
+            exclude: ["Generated/health.proto", "Generated/signer.proto"]
         ),
         .target(
             name: "HTTPAccess",
@@ -107,7 +110,7 @@ let package = Package(
             name: "TrustSigner",
             dependencies: [
                 "DurableFiles", "TUF", "KeyStore", "Database", "NotaryAPI", "SignerAPI", "HTTPService", crypto,
-                cryptoExtras, logging, grpcCore, grpcTransport, serviceLifecycle,
+                cryptoExtras, logging, nioCore, nioPosix, nioSSL, grpcCore, grpcTransport, serviceLifecycle,
             ]
         ),
         .target(
@@ -138,8 +141,8 @@ let package = Package(
         .executableTarget(
             name: "hallmark",
             dependencies: [
-                "DurableFiles", "TUF", "OCI", "Database", "KeyStore", "Ceremony", "NotaryAPI", "SignerAPI",
-                "HTTPService", "TrustClient", "TUFRepository", "Updater", "RegistryClient", "TrustSigner",
+                "CProcess", "DurableFiles", "TUF", "OCI", "Database", "KeyStore", "Ceremony", "NotaryAPI",
+                "SignerAPI", "HTTPService", "TrustClient", "TUFRepository", "Updater", "RegistryClient", "TrustSigner",
                 "TrustServer", "Registry", "ContentTrust", crypto, logging, nioCore, serviceLifecycle,
                 unixSignals,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -209,7 +212,10 @@ let package = Package(
         ),
         .testTarget(
             name: "TrustSignerTests",
-            dependencies: ["TrustSigner", "SignerAPI", "TUF", "KeyStore", "NotaryAPI", "Database", crypto, logging]
+            dependencies: [
+                "TrustSigner", "SignerAPI", "DurableFiles", "TUF", "KeyStore", "NotaryAPI", "Database", "HTTPService",
+                crypto, logging, nioCore, nioPosix, nioSSL, grpcCore, grpcTransport, serviceLifecycle,
+            ]
         ),
         .testTarget(
             name: "TrustServerTests",
