@@ -57,6 +57,7 @@ let package = Package(
             name: "Database",
             dependencies: ["DurableFiles", .product(name: "GRDB", package: "GRDB.swift"), logging, nioPosix]
         ),
+        .target(name: "CProcess"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Level 2: what both ends of a protocol share.
@@ -66,8 +67,10 @@ let package = Package(
         .target(
             name: "SignerAPI",
             dependencies: [
-                "TUF", "NotaryAPI", logging, nioCore, grpcCore, grpcTransport, grpcProtobuf, protobuf, serviceLifecycle,
-            ]
+                "TUF", "NotaryAPI", logging, nioCore, nioSSL, grpcCore, grpcTransport, grpcProtobuf, protobuf,
+                serviceLifecycle,
+            ],
+            exclude: ["Generated/health.proto", "Generated/signer.proto"]
         ),
         .target(
             name: "HTTPAccess",
@@ -109,7 +112,7 @@ let package = Package(
             name: "TrustSigner",
             dependencies: [
                 "DurableFiles", "TUF", "KeyStore", "Database", "NotaryAPI", "SignerAPI", "HTTPService", crypto,
-                cryptoExtras, logging, grpcCore, grpcTransport, serviceLifecycle,
+                cryptoExtras, logging, nioCore, nioPosix, nioSSL, grpcCore, grpcTransport, serviceLifecycle,
             ]
         ),
         .target(
@@ -140,8 +143,8 @@ let package = Package(
         .executableTarget(
             name: "hallmark",
             dependencies: [
-                "DurableFiles", "TUF", "OCI", "Database", "KeyStore", "Ceremony", "NotaryAPI", "SignerAPI",
-                "HTTPService", "TrustClient", "TUFRepository", "Updater", "RegistryClient", "TrustSigner",
+                "CProcess", "DurableFiles", "TUF", "OCI", "Database", "KeyStore", "Ceremony", "NotaryAPI",
+                "SignerAPI", "HTTPService", "TrustClient", "TUFRepository", "Updater", "RegistryClient", "TrustSigner",
                 "TrustServer", "Registry", "ContentTrust", crypto, logging, nioCore, serviceLifecycle,
                 unixSignals,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -215,8 +218,9 @@ let package = Package(
         .testTarget(
             name: "TrustSignerTests",
             dependencies: [
-                "TrustSigner", "SignerAPI", "TUF", "KeyStore", "NotaryAPI", "Database", "DatabaseTesting", crypto,
-                logging,
+                "TrustSigner", "SignerAPI", "DurableFiles", "TUF", "KeyStore", "NotaryAPI", "Database",
+                "DatabaseTesting", "HTTPService", crypto, logging, nioCore, nioPosix, nioSSL, grpcCore, grpcTransport,
+                serviceLifecycle,
             ]
         ),
         .testTarget(

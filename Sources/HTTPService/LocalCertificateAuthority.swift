@@ -6,16 +6,45 @@ package import Foundation
 import SwiftASN1
 import X509
 
-/// A certificate authority of this installation alone, and the server certificate that it keeps fresh.
+/// A certificate authority of this installation alone, and the certificates that it keeps fresh.
 ///
 /// Under its directory: `ca.crt`, which clients are given; `ca.key`; and `server.pem`, the server's key and certificate
-/// in one file so that they always belong together. Keys have mode 0600. All ECDSA P-256.
+/// in one file so that they always belong together; likewise `signer.pem` and `signer-client.pem` for the two ends of the
+/// signer's mutual TLS. Keys have mode 0600. All ECDSA P-256.
 package struct LocalCertificateAuthority: Sendable {
     /// A key and its certificate chain, both PEM; the server's certificate comes first.
     package struct Identity: Sendable, Equatable {
         package let keyPEM: String
         package let chainPEM: String
         package let notValidAfter: Date
+    }
+
+    /// Who shows a certificate: one that is for one use is refused for another.
+    package enum Use: Sendable {
+        /// The servers that clients connect to.
+        case server
+        /// The signer, to the trust server.
+        case signer
+        /// The trust server, to the signer.
+        case signerClient
+
+        fileprivate var fileName: String {
+            switch self {
+            case .server: "server.pem"
+            case .signer: "signer.pem"
+            case .signerClient: "signer-client.pem"
+            }
+        }
+
+        fileprivate var commonName: String {
+            switch self {
+            case .server: "Hallmark server"
+            case .signer: "Hallmark signer"
+            case .signerClient: "Hallmark trust server"
+            }
+        }
+
+        fileprivate var isClient: Bool { self == .signerClient }
     }
 
     private static let day: TimeInterval = 86_400
@@ -54,17 +83,19 @@ package struct LocalCertificateAuthority: Sendable {
     /// The certificate that clients must trust.
     package var certificatePath: String { self.directory + "/ca.crt" }
     private var keyPath: String { self.directory + "/ca.key" }
-    private var serverPath: String { self.directory + "/server.pem" }
 
-    /// The server's identity; makes the authority and the certificate that are missing, and a new certificate when the
+    /// Where key and certificate for a use are, in one file.
+    package func path(for use: Use) -> String { self.directory + "/" + use.fileName }
+
+    /// The identity for a use; makes the authority and the certificate that are missing, and a new certificate when the
     /// old one is near its end, is for other names or of another authority. Blocks while it writes files.
     /// - Throws: ``TLSIdentityError`` when the files contradict each other, `FileSystemError` when they can't be written.
-    package func identity() throws -> Identity {
+    package func identity(for use: Use = .server) throws -> Identity {
         try DurableFile.makeDirectory(self.directory)
         return try DurableFile.withLockedDirectory(self.directory) {
             let authority = try self.authority()
-            if let current = self.storedIdentity(of: authority.certificate) { return current }
-            return try self.issue(by: authority)
+            if let current = self.storedIdentity(for: use, of: authority.certificate) { return current }
+            return try self.issue(for: use, by: authority)
         }
     }
 
@@ -156,12 +187,12 @@ package struct LocalCertificateAuthority: Sendable {
         return certificate
     }
 
-    // MARK: The server's certificate
+    // MARK: The certificates it issues
 
     /// What is stored, if it can still be used.
-    private func storedIdentity(of authority: Certificate) -> Identity? {
+    private func storedIdentity(for use: Use, of authority: Certificate) -> Identity? {
         guard
-            let text = try? String(contentsOfFile: self.serverPath, encoding: .utf8),
+            let text = try? String(contentsOfFile: self.path(for: use), encoding: .utf8),
             let documents = try? PEMDocument.parseMultiple(pemString: text),
             let keyDocument = documents.first(where: { $0.discriminator.hasSuffix("PRIVATE KEY") }),
             let leafDocument = documents.first(where: { $0.discriminator == "CERTIFICATE" }),
@@ -170,8 +201,8 @@ package struct LocalCertificateAuthority: Sendable {
             leaf.publicKey == key.publicKey,
             authority.publicKey.isValidSignature(leaf.signature, for: leaf),
             leaf.issuer == authority.subject,
-            let names = try? leaf.extensions.subjectAlternativeNames,
-            Array(names) == self.subjectAlternativeNames,
+            let names = try? leaf.extensions.subjectAlternativeNames.map(Array.init) ?? [],
+            names == self.subjectAlternativeNames(for: use),
             self.now() >= leaf.notValidBefore,
             self.now() < leaf.notValidAfter.addingTimeInterval(-self.serverLifetime / 3)
         else { return nil }
@@ -182,9 +213,10 @@ package struct LocalCertificateAuthority: Sendable {
         )
     }
 
-    private func issue(by authority: Authority) throws -> Identity {
+    private func issue(for use: Use, by authority: Authority) throws -> Identity {
         let key = P256.Signing.PrivateKey()
         let publicKey = Certificate.PublicKey(key.publicKey)
+        let names = self.subjectAlternativeNames(for: use)
         let notValidAfter = min(self.now().addingTimeInterval(self.serverLifetime), authority.certificate.notValidAfter)
         let leaf = try Certificate(
             version: .v3,
@@ -195,27 +227,29 @@ package struct LocalCertificateAuthority: Sendable {
             issuer: authority.certificate.subject,
             subject: try DistinguishedName {
                 OrganizationName("Hallmark")
-                CommonName("Hallmark server")
+                CommonName(use.commonName)
             },
             signatureAlgorithm: .ecdsaWithSHA256,
             extensions: try Certificate.Extensions {
                 Critical(BasicConstraints.notCertificateAuthority)
                 Critical(KeyUsage(digitalSignature: true))
-                try ExtendedKeyUsage([.serverAuth])
+                try ExtendedKeyUsage([use.isClient ? .clientAuth : .serverAuth])
                 SubjectKeyIdentifier(keyIdentifier: Self.keyIdentifier(of: publicKey))
                 AuthorityKeyIdentifier(keyIdentifier: Self.keyIdentifier(of: authority.key.publicKey))
-                SubjectAlternativeNames(self.subjectAlternativeNames)
+                if !names.isEmpty { SubjectAlternativeNames(names) }
             },
             issuerPrivateKey: authority.key
         )
         let keyPEM = key.pemRepresentation
         let chainPEM = try leaf.serializeAsPEM().pemString
-        try DurableFile.replace(self.serverPath, with: Array("\(keyPEM)\n\(chainPEM)\n".utf8))
+        try DurableFile.replace(self.path(for: use), with: Array("\(keyPEM)\n\(chainPEM)\n".utf8))
         return Identity(keyPEM: keyPEM, chainPEM: chainPEM, notValidAfter: leaf.notValidAfter)
     }
 
-    private var subjectAlternativeNames: [GeneralName] {
-        self.names.map { name in
+    /// Clients are known by the authority alone.
+    private func subjectAlternativeNames(for use: Use) -> [GeneralName] {
+        guard !use.isClient else { return [] }
+        return self.names.map { name in
             if let address = Self.addressBytes(name, family: AF_INET, count: 4)
                 ?? Self.addressBytes(name, family: AF_INET6, count: 16)
             {

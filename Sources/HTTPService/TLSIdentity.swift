@@ -7,7 +7,7 @@ import NIOSSL
 import ServiceLifecycle
 import Synchronization
 
-/// The key and certificate that a server shows, kept fresh while it runs.
+/// The key and certificate that one end of a connection shows, kept fresh while it runs.
 ///
 /// As a service it looks after them from time to time, and hands what is new to ``contexts``: connections from then on
 /// use it, those that are open stay.
@@ -17,19 +17,33 @@ package final class TLSIdentity: Service, Sendable {
         /// PEM files of the operator's: the server's certificate first, then those between it and its root.
         case files(certificate: String, key: String)
         /// An authority of our own.
-        case authority(LocalCertificateAuthority)
+        case authority(LocalCertificateAuthority, use: LocalCertificateAuthority.Use = .server)
+        /// None, for a client whose server asks for none.
+        case anonymous
+    }
+
+    /// What the contexts are for.
+    package enum Purpose: Sendable {
+        /// A server of HTTP/1.1.
+        case httpServer
+        /// A server of gRPC.
+        case grpcServer
+        /// A client of gRPC, which always verifies the server.
+        case grpcClient
     }
 
     private struct Material: Equatable {
+        /// Key and certificate chain; empty for an anonymous client.
         let keyPEM: String
         let chainPEM: String
-        let clientAuthoritiesPEM: String?
+        let peerAuthoritiesPEM: String?
     }
 
-    /// Where servers take their contexts from.
+    /// Where connections take their contexts from.
     package let contexts: TLSContextSource
     private let source: Source
-    private let clientAuthorities: String?
+    private let purpose: Purpose
+    private let peerAuthorities: String?
     private let interval: Duration
     private let sleep: @Sendable (Duration) async throws -> Void
     private let logger: Logger
@@ -38,28 +52,32 @@ package final class TLSIdentity: Service, Sendable {
     /// Loads, and with an authority makes, what is needed.
     /// - Parameters:
     ///   - source: Where key and certificate come from.
-    ///   - clientAuthorities: A PEM file of the roots that clients' certificates must lead to; nil to ask for none.
+    ///   - purpose: What the contexts are for.
+    ///   - peerAuthorities: A PEM file of the roots that the peers' certificates must lead to. When nil a server asks its
+    ///     clients for none, and a client trusts the system's roots.
     ///   - interval: The pause between two looks at the files.
     ///   - logger: Takes what happens to the certificate.
     ///   - sleep: Waits for that long; tests give their own.
     /// - Throws: ``TLSIdentityError`` that names the file and what is wrong with it.
     package static func load(
         _ source: Source,
-        clientAuthorities: String? = nil,
+        for purpose: Purpose = .httpServer,
+        peerAuthorities: String? = nil,
         interval: Duration = .seconds(60),
         logger: Logger,
         sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
     ) async throws -> TLSIdentity {
         let (material, context) = try await NIOThreadPool.singleton.runIfActive {
-            let material = try Self.read(source, clientAuthorities: clientAuthorities)
-            return (material, try Self.context(of: material))
+            let material = try Self.read(source, peerAuthorities: peerAuthorities)
+            return (material, try Self.context(of: material, for: purpose))
         }
-        return TLSIdentity(source, clientAuthorities, interval, logger, sleep, material, context)
+        return TLSIdentity(source, purpose, peerAuthorities, interval, logger, sleep, material, context)
     }
 
     private init(
         _ source: Source,
-        _ clientAuthorities: String?,
+        _ purpose: Purpose,
+        _ peerAuthorities: String?,
         _ interval: Duration,
         _ logger: Logger,
         _ sleep: @escaping @Sendable (Duration) async throws -> Void,
@@ -67,7 +85,8 @@ package final class TLSIdentity: Service, Sendable {
         _ context: NIOSSLContext
     ) {
         self.source = source
-        self.clientAuthorities = clientAuthorities
+        self.purpose = purpose
+        self.peerAuthorities = peerAuthorities
         self.interval = interval
         self.logger = logger
         self.sleep = sleep
@@ -82,8 +101,8 @@ package final class TLSIdentity: Service, Sendable {
     package func refresh() async throws -> Bool {
         let known = self.current.withLock { $0 }
         let renewed = try await NIOThreadPool.singleton.runIfActive { () -> (Material, NIOSSLContext)? in
-            let material = try Self.read(self.source, clientAuthorities: self.clientAuthorities)
-            return material == known ? nil : (material, try Self.context(of: material))
+            let material = try Self.read(self.source, peerAuthorities: self.peerAuthorities)
+            return material == known ? nil : (material, try Self.context(of: material, for: self.purpose))
         }
         guard let (material, context) = renewed else { return false }
         self.current.withLock { $0 = material }
@@ -108,18 +127,24 @@ package final class TLSIdentity: Service, Sendable {
 
     // MARK: Loading
 
-    private static func read(_ source: Source, clientAuthorities: String?) throws -> Material {
-        let roots = try clientAuthorities.map(Self.text)
-        switch source {
+    private static func read(_ source: Source, peerAuthorities: String?) throws -> Material {
+        // An authority's own certificate is made before it is read.
+        let authority: LocalCertificateAuthority.Identity? =
+            if case .authority(let authority, let use) = source { try authority.identity(for: use) } else { nil }
+        let roots = try peerAuthorities.map(Self.text)
+        return switch source {
         case .files(let certificate, let key):
-            return Material(
+            Material(
                 keyPEM: try Self.text(of: key),
                 chainPEM: try Self.text(of: certificate),
-                clientAuthoritiesPEM: roots
+                peerAuthoritiesPEM: roots
             )
-        case .authority(let authority):
-            let identity = try authority.identity()
-            return Material(keyPEM: identity.keyPEM, chainPEM: identity.chainPEM, clientAuthoritiesPEM: roots)
+        case .authority, .anonymous:
+            Material(
+                keyPEM: authority?.keyPEM ?? "",
+                chainPEM: authority?.chainPEM ?? "",
+                peerAuthoritiesPEM: roots
+            )
         }
     }
 
@@ -131,21 +156,36 @@ package final class TLSIdentity: Service, Sendable {
         }
     }
 
-    private static func context(of material: Material) throws -> NIOSSLContext {
+    private static func context(of material: Material, for purpose: Purpose) throws -> NIOSSLContext {
         do {
-            let chain = try NIOSSLCertificate.fromPEMBytes([UInt8](material.chainPEM.utf8))
-            let key = try NIOSSLPrivateKey(bytes: [UInt8](material.keyPEM.utf8), format: .pem)
-            var configuration = TLSConfiguration.makeServerConfiguration(
-                certificateChain: chain.map { .certificate($0) },
-                privateKey: .privateKey(key)
-            )
+            var configuration: TLSConfiguration
+            switch purpose {
+            case .httpServer, .grpcServer:
+                configuration = .makeServerConfiguration(
+                    certificateChain: try Self.chain(of: material),
+                    privateKey: .privateKey(try Self.key(of: material))
+                )
+            case .grpcClient:
+                configuration = .makeClientConfiguration()
+                if !material.chainPEM.isEmpty {
+                    configuration.certificateChain = try Self.chain(of: material)
+                    configuration.privateKey = .privateKey(try Self.key(of: material))
+                }
+            }
             configuration.minimumTLSVersion = .tlsv12
-            configuration.applicationProtocols = ["http/1.1"]
-            if let roots = material.clientAuthoritiesPEM {
-                configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes([UInt8](roots.utf8)))
-                configuration.certificateVerification = .noHostnameVerification
+            configuration.applicationProtocols = purpose == .httpServer ? ["http/1.1"] : ["h2"]
+            if let roots = material.peerAuthoritiesPEM {
+                let certificates = try NIOSSLCertificate.fromPEMBytes([UInt8](roots.utf8))
+                guard !certificates.isEmpty else {
+                    throw TLSIdentityError(.unusable, "the file of the peers' authorities has no certificate")
+                }
+                configuration.trustRoots = .certificates(certificates)
+                // The names of clients are nobody's; those of servers are verified.
+                if purpose != .grpcClient { configuration.certificateVerification = .noHostnameVerification }
             }
             return try NIOSSLContext(configuration: configuration)
+        } catch let error as TLSIdentityError {
+            throw error
         } catch {
             throw TLSIdentityError(
                 .unusable,
@@ -153,9 +193,17 @@ package final class TLSIdentity: Service, Sendable {
             )
         }
     }
+
+    private static func chain(of material: Material) throws -> [NIOSSLCertificateSource] {
+        try NIOSSLCertificate.fromPEMBytes([UInt8](material.chainPEM.utf8)).map { .certificate($0) }
+    }
+
+    private static func key(of material: Material) throws -> NIOSSLPrivateKey {
+        try NIOSSLPrivateKey(bytes: [UInt8](material.keyPEM.utf8), format: .pem)
+    }
 }
 
-/// A key or certificate of a server cannot be used. Equal by ``code`` alone.
+/// A key or certificate cannot be used. Equal by ``code`` alone.
 package struct TLSIdentityError: Error, Sendable, Equatable, CustomStringConvertible {
     package enum Code: Sendable {
         /// A file is not there, or is not what it should be.

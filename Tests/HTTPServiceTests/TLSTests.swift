@@ -266,7 +266,7 @@ struct TLSTests {
             _ = try authority.identity()
             let identity = try await TLSIdentity.load(
                 .authority(authority),
-                clientAuthorities: authority.certificatePath,
+                peerAuthorities: authority.certificatePath,
                 logger: Self.logger
             )
             try await withServer(Self.responder, .test { $0.tls = identity.contexts }) { server in
