@@ -98,6 +98,9 @@ package struct RegistryResponder: HTTPResponder {
 
     // MARK: - Errors
 
+    /// What is over after a while. Whatever was asked for may be asked for again.
+    private static let passing: Set<DatabaseError.Code> = [.unavailable, .serializationFailure, .unknownOutcome]
+
     /// The reply that tells of an error. What is nobody's business outside goes to the log only.
     private func response(for error: any Error, to request: HTTPRequest) -> HTTPResponse {
         let known: RegistryError

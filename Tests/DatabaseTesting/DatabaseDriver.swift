@@ -6,9 +6,11 @@ package import Foundation
 /// A driver that tests run against, each time with an empty database of its own.
 package struct DatabaseDriver: Sendable, CustomStringConvertible {
     package let description: String
+    /// Whether it keeps its files itself.
+    package var isEmbedded: Bool { self.description == Self.sqlite.description }
     /// Makes an empty database, hands over a way to open it (any number of times, as several processes would), then closes
     /// what was opened and removes it.
-    package let withDatabases: @Sendable (_ body: @Sendable (Opener) async throws -> Void) async throws -> Void
+    package let withDatabases: @Sendable (_ body: (Opener) async throws -> Void) async throws -> Void
 
     /// Opens one and the same database again and again.
     package actor Opener {
@@ -31,7 +33,7 @@ package struct DatabaseDriver: Sendable, CustomStringConvertible {
     }
 
     /// Makes an empty database, hands it over, then closes and removes it.
-    package func withDatabase(_ body: @Sendable (any SQLDatabase) async throws -> Void) async throws {
+    package func withDatabase(_ body: (any SQLDatabase) async throws -> Void) async throws {
         try await self.withDatabases { try await body(try await $0.open()) }
     }
 
@@ -46,6 +48,9 @@ package struct DatabaseDriver: Sendable, CustomStringConvertible {
         )
         return false
     }()
+
+    /// The driver that a test of a suite with the trait `onEveryDatabase` runs on now.
+    @TaskLocal package static var current = DatabaseDriver.sqlite
 
     package static let sqlite = DatabaseDriver(description: "SQLite") { body in
         try await withTemporaryDirectory { directory in
@@ -78,7 +83,7 @@ package struct DatabaseDriver: Sendable, CustomStringConvertible {
         }
     }
 
-    private static func run(_ body: @Sendable (Opener) async throws -> Void, _ opener: Opener) async throws {
+    private static func run(_ body: (Opener) async throws -> Void, _ opener: Opener) async throws {
         do {
             try await body(opener)
         } catch {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DatabaseTesting
 import DurableFiles
 import Foundation
 import HTTPService
@@ -9,6 +10,7 @@ import Testing
 
 @testable import Registry
 
+@Suite(.onEveryDatabase)
 struct BlobTests {
     private static let content = Samples.bytes(1_000)
     private static let digest = Digest(hashing: content)

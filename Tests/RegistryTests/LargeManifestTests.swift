@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Database
+import DatabaseTesting
 import Foundation
 import NIOCore
 import NIOHTTP1
@@ -10,6 +11,7 @@ import Testing
 
 @testable import Registry
 
+@Suite(.onEveryDatabase)
 struct LargeManifestTests {
     private static let name = "a"
     private static let config = Array("{}".utf8)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Database
+import DatabaseTesting
 import Foundation
 import HTTPService
 import NIOHTTP1
@@ -9,6 +10,7 @@ import Testing
 
 @testable import Registry
 
+@Suite(.onEveryDatabase)
 struct ListTests {
     private struct Tags: Decodable {
         let name: String

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DatabaseTesting
 import Foundation
 import HTTPService
 import NIOHTTP1
@@ -9,6 +10,7 @@ import Testing
 
 @testable import Registry
 
+@Suite(.onEveryDatabase)
 struct ManifestTests {
     private static let config = Array("{}".utf8)
     private static let layer = Samples.bytes(100)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Database
+import DatabaseTesting
 import Foundation
 import HTTPService
 import Logging
@@ -59,10 +60,11 @@ final class RegistryFixture: Sendable {
     let clock = Clock()
     private let configuration: Registry.Configuration
     private let injector: FailureInjector?
-    private let opened: Mutex<(registry: Registry, database: SQLiteDatabase)>
+    private let opener: DatabaseDriver.Opener
+    private let opened: Mutex<(registry: Registry, database: any SQLDatabase)>
 
     var registry: Registry { self.opened.withLock { $0.registry } }
-    var database: SQLiteDatabase { self.opened.withLock { $0.database } }
+    var database: any SQLDatabase { self.opened.withLock { $0.database } }
 
     /// Runs the body with a new registry, and removes everything afterwards.
     static func run(
@@ -75,14 +77,23 @@ final class RegistryFixture: Sendable {
         defer { try? FileManager.default.removeItem(atPath: directory) }
         var configuration = Registry.Configuration(directory: directory + "/blobs")
         for option in options { option.apply(&configuration) }
-        let fixture = try await RegistryFixture(directory, configuration, injector)
+        let settled = configuration
+        try await DatabaseDriver.current.withDatabases { opener in
+            try await Self.run(RegistryFixture(directory, settled, injector, opener), body)
+        }
+    }
+
+    private static func run(
+        _ fixture: RegistryFixture,
+        _ body: (RegistryFixture) async throws -> Void
+    ) async throws {
         let result: Result<Void, any Error>
         do {
             result = .success(try await body(fixture))
         } catch {
             result = .failure(error)
         }
-        injector?.failing.withLock { $0 = [:] }
+        fixture.injector?.failing.withLock { $0 = [:] }
         try await fixture.registry.close()
         try await fixture.database.close()
         try result.get()
@@ -91,21 +102,23 @@ final class RegistryFixture: Sendable {
     private init(
         _ directory: String,
         _ configuration: Registry.Configuration,
-        _ injector: FailureInjector?
+        _ injector: FailureInjector?,
+        _ opener: DatabaseDriver.Opener
     ) async throws {
         self.directory = directory
         self.configuration = configuration
         self.injector = injector
-        self.opened = try await Mutex(Self.open(directory, configuration, injector, self.clock))
+        self.opener = opener
+        self.opened = try await Mutex(Self.open(opener, configuration, injector, self.clock))
     }
 
     private static func open(
-        _ directory: String,
+        _ opener: DatabaseDriver.Opener,
         _ configuration: Registry.Configuration,
         _ injector: FailureInjector?,
         _ clock: Clock
-    ) async throws -> (registry: Registry, database: SQLiteDatabase) {
-        let database = try await SQLiteDatabase(path: directory + "/registry.db")
+    ) async throws -> (registry: Registry, database: any SQLDatabase) {
+        let database = try await opener.open()
         let files = try await FileBlobStore(root: configuration.directory)
         let blobs: any BlobStore = injector.map { FailingBlobStore(files, $0) } ?? files
         var logger = Logger(label: "test")
@@ -124,7 +137,7 @@ final class RegistryFixture: Sendable {
     func restart() async throws {
         try await self.registry.close()
         try await self.database.close()
-        let opened = try await Self.open(self.directory, self.configuration, self.injector, self.clock)
+        let opened = try await Self.open(self.opener, self.configuration, self.injector, self.clock)
         self.opened.withLock { $0 = opened }
     }
 

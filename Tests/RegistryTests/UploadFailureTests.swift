@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Database
+import DatabaseTesting
 import Foundation
 import HTTPService
 import NIOCore
@@ -12,6 +13,7 @@ import Testing
 @testable import Registry
 
 /// What is left when the store fails or the process dies in the middle.
+@Suite(.onEveryDatabase)
 struct UploadFailureTests {
     private static let content = Samples.bytes(1_500_000, seed: 7)
     private static let digest = Digest(hashing: content)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Crypto
+import DatabaseTesting
 import NIOHTTP1
 import NotaryAPI
 import TUF
@@ -8,7 +9,7 @@ import Testing
 
 @testable import TrustServer
 
-@Suite("Changefeed")
+@Suite("Changefeed", .onEveryDatabase)
 struct ChangefeedTests {
     private static func ids(_ reply: TestReply) throws -> [Int64] {
         try ChangefeedResponse.decode(reply.body).map(\.id)
@@ -94,5 +95,46 @@ struct ChangefeedTests {
     )
     func moments(milliseconds: Int64, text: String) {
         #expect(TrustStore.text(ofMilliseconds: milliseconds) == text)
+    }
+
+    @Test("who always asks for what is new misses nothing, however many servers publish at once", .timeLimit(.minutes(2)))
+    func following() async throws {
+        try await TestServer.with { server in
+            var servers: [TestServer] = []
+            for _ in 0..<3 { servers.append(try await server.another { $0.revalidation = .zero }) }
+            let guns = (0..<6).map { "g\($0)" }
+            var publishers: [TestPublisher] = []
+            for gun in guns {
+                let publisher = try await server.publisher(gun)
+                #expect(try await server.publish(try await publisher.first(), to: gun).status == 200)
+                publishers.append(publisher)
+            }
+            let last: Int64 = 12
+            let seen = try await withThrowingTaskGroup(of: [Int64].self) { group in
+                for (index, publisher) in publishers.enumerated() {
+                    let server = servers[index % 3]
+                    group.addTask {
+                        for version in 3...last {
+                            let targets = try await publisher.targets(version: version)
+                            #expect(try await server.publish([(.targets, targets)], to: guns[index]).status == 200)
+                        }
+                        return []
+                    }
+                }
+                group.addTask {
+                    var seen: [Int64] = []
+                    let expected = guns.count * Int(last - 1)
+                    while seen.count < expected {
+                        let query = "records=5&change_id=\(seen.last ?? 0)"
+                        seen += try Self.ids(try await server.get("/v2/_trust/changefeed", query: query))
+                        await Task.yield()
+                    }
+                    return seen
+                }
+                return try await group.reduce(into: []) { $0 += $1 }
+            }
+            #expect(seen == seen.sorted())
+            #expect(Set(seen).count == guns.count * Int(last - 1))
+        }
     }
 }

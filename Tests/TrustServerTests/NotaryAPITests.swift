@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DatabaseTesting
 import NotaryAPI
 import TUF
 import Testing
 
 @testable import TrustServer
 
-@Suite("Notary's protocol")
+@Suite("Notary's protocol", .onEveryDatabase)
 struct NotaryAPITests {
     private static let paths: [(TrustPath, String)] = {
         let hash = String(repeating: "0a", count: 32)

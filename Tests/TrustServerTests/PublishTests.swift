@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Crypto
+import DatabaseTesting
 import FoundationEssentials
 import NIOHTTP1
 import NotaryAPI
 import TUF
 import Testing
 
-@Suite("Publishing")
+@Suite("Publishing", .onEveryDatabase)
 struct PublishTests {
     @Test("what is published verifies for a client, whoever holds the snapshot key", arguments: [true, false])
     func firstPublish(serverHoldsSnapshot: Bool) async throws {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DatabaseTesting
 import NotaryAPI
 import TUF
 import Testing
 
 @testable import TrustServer
 
-@Suite("Publishers who race")
+@Suite("Publishers who race", .onEveryDatabase)
 struct RaceTests {
     /// Several servers over one database, as in a deployment of many: none knows of the others' locks or memory.
     private static func servers(_ server: TestServer, _ count: Int) async throws -> [TestServer] {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Crypto
+import DatabaseTesting
 import HTTPService
 import NIOHTTP1
 import NotaryAPI
@@ -9,7 +10,7 @@ import Testing
 
 @testable import TrustServer
 
-@Suite("Reading")
+@Suite("Reading", .onEveryDatabase)
 struct ReadingTests {
     private static let notFound =
         #"{"errors":[{"code":"METADATA_NOT_FOUND","message":"You have requested metadata that does not exist."}]}"#

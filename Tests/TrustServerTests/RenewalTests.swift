@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DatabaseTesting
 import NotaryAPI
 import TUF
 import Testing
 
 @testable import TrustServer
 
-@Suite("Renewal")
+@Suite("Renewal", .onEveryDatabase)
 struct RenewalTests {
     @Test("an expired timestamp is signed again when it is read, once for all who read it at once")
     func onRead() async throws {

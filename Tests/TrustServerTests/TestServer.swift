@@ -2,6 +2,7 @@
 
 import Crypto
 import Database
+import DatabaseTesting
 import Foundation
 import HTTPService
 import Logging
@@ -91,11 +92,12 @@ struct TestReply {
     var error: NotaryError? { NotaryError(decoding: self.body) }
 }
 
-/// A trust server over an SQLite file of its own, without sockets.
+/// A trust server over a database of its own, without sockets.
 struct TestServer {
     let clock: TestClock
     let signer: TestSigner
-    let database: SQLiteDatabase
+    let database: any SQLDatabase
+    private let opener: DatabaseDriver.Opener
     let server: TrustServer
     let directory: URL
 
@@ -104,32 +106,35 @@ struct TestServer {
         _ change: (inout TrustServerConfiguration) -> Void = { _ in },
         _ body: (TestServer) async throws -> Void
     ) async throws {
-        let directory = FileManager.default.temporaryDirectory.appending(path: "trust-server-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: directory) }
         var configuration = TrustServerConfiguration()
         change(&configuration)
-        let server = try await TestServer(
-            clock: TestClock(),
-            signer: TestSigner(),
-            database: SQLiteDatabase(path: directory.appending(path: "trust.db").path),
-            configuration: configuration,
-            directory: directory
-        )
-        try await body(server)
-        try? await server.database.close()
+        try await withTemporaryDirectory { directory in
+            try await DatabaseDriver.current.withDatabases { opener in
+                let server = try await TestServer(
+                    clock: TestClock(),
+                    signer: TestSigner(),
+                    database: opener.open(),
+                    opener: opener,
+                    configuration: configuration,
+                    directory: directory
+                )
+                try await body(server)
+            }
+        }
     }
 
     init(
         clock: TestClock,
         signer: TestSigner,
-        database: SQLiteDatabase,
+        database: any SQLDatabase,
+        opener: DatabaseDriver.Opener,
         configuration: TrustServerConfiguration = TrustServerConfiguration(),
         directory: URL
     ) async throws {
         self.clock = clock
         self.signer = signer
         self.database = database
+        self.opener = opener
         self.directory = directory
         var logger = Logger(label: "test")
         logger.logLevel = .critical
@@ -149,7 +154,9 @@ struct TestServer {
         return try await TestServer(
             clock: self.clock,
             signer: self.signer,
-            database: self.database,
+            // Servers on PostgreSQL are processes of their own, with nothing in common.
+            database: self.database is SQLiteDatabase ? self.database : self.opener.open(),
+            opener: self.opener,
             configuration: configuration,
             directory: self.directory
         )
