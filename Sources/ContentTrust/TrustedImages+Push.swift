@@ -78,7 +78,8 @@ extension TrustedImages {
                     newRootKeyIDs = [try await publisher.initialize(serverManagesSnapshot: true)]
                 }
             }
-            _ = try await publisher.publish(roles.map { .add(tag.description, target, to: $0) })
+            let outcome = try await publisher.publish(roles.map { .add(tag.description, target, to: $0) })
+            try outcome.requireComplete(of: client.ceremonies)
             return PushedImage(
                 reference: reference,
                 descriptor: descriptor,

@@ -132,15 +132,41 @@ extension CollectionPublisher {
 
 extension CollectionPublisher {
     private func publishedState(_ pending: [RoleName: PendingMetadata]) async throws -> PublishedState {
+        if let root = pending[.root], root.version == 1 {
+            guard try await self.hasBegun(with: root) else {
+                return PublishedState(view: nil, root: nil, snapshot: nil)
+            }
+        }
         do {
             let view = try await self.client.update()
             try self.requireOnline(view)
             return PublishedState(view: view, root: view.trusted.root, snapshot: view.trusted.snapshot?.payload)
         } catch let error as TrustClientError where error.code == .noTrustData {
-            if pending[.root]?.version == 1 { return PublishedState(view: nil, root: nil, snapshot: nil) }
             guard let made = try await self.unpublishedRoot() else { throw error }
             return PublishedState(view: nil, root: made, snapshot: nil)
         }
+    }
+
+    /// Whether the server has the collection already, with the very root that was made here. It is never trusted on first use: who
+    /// makes a collection knows its root.
+    /// - Throws: ``TrustClientError`` with code `conflict` when it has another.
+    private func hasBegun(with root: PendingMetadata) async throws -> Bool {
+        let client = self.client
+        let bytes: [UInt8]
+        do {
+            bytes = try await client.transport.fetch(.root, .version(1), of: client.gun, limit: WireFormat.rootLimit)
+        } catch let error as TrustClientError where error.code == .noTrustData {
+            return false
+        }
+        guard try PendingMetadata(bytes, format: .notary).hasSameContent(as: root) else {
+            throw self.stale("somebody else has made the collection, with another root")
+        }
+        if try await client.cache.read(.root, of: client.gun) == nil {
+            let trust = RootTrust(gun: client.gun.text)
+            _ = try trust.verify(try UnverifiedMetadata(bytes, format: .notary), after: nil, at: client.now())
+            try await client.cache.write([MetadataUpload(role: .root, bytes: bytes)], of: client.gun)
+        }
+        return true
     }
 
     /// Whether the server has exactly what waits: then it was published, and only not cleared away.

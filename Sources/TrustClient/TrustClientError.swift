@@ -30,6 +30,8 @@ package struct TrustClientError: Error, Sendable, Hashable, CustomStringConverti
         case rejected
         /// No private key here may sign what has to be signed.
         case noSigningKey
+        /// Metadata waits for the signatures of others; nothing was published.
+        case incomplete
         /// A name of a collection, role or target that cannot be used, or a change that cannot be applied.
         case invalid
         /// A file of the trust directory is damaged or cannot be read or written.
@@ -42,7 +44,7 @@ package struct TrustClientError: Error, Sendable, Hashable, CustomStringConverti
             switch self {
             case .noTrustData: 10
             case .notSigned: 11
-            case .signature: 12
+            case .signature, .incomplete: 12
             case .expired: 13
             case .rollback: 14
             case .contentMismatch: 15

@@ -2,6 +2,7 @@
 
 import Ceremony
 import Foundation
+import Synchronization
 import TUF
 import Testing
 
@@ -64,6 +65,64 @@ struct PendingFolderTests {
         #expect(throws: CeremonyError(.malformed, "")) { try folder.metadata() }
         try Data(#"{"changes":[],"files":["3.targets.json","4.targets.json"]}"#.utf8).write(to: index)
         #expect(throws: CeremonyError(.malformed, "")) { try folder.names() }
+    }
+
+    @Test("Whenever the process dies, all of it waits or none, and the same again makes it whole")
+    func crashes() throws {
+        let waiting: [(role: RoleName, metadata: PendingMetadata)] = [
+            (.targets, try Self.targets(version: 3)), (RoleName("targets/a"), try Self.targets(version: 7)),
+        ]
+        for crashes in 0... {
+            let directory = Directory()
+            let dying = PendingFolder(FailingFiles(directory.path, after: crashes), format: .notary)
+            var isDone = false
+            do {
+                try dying.write(waiting, changes: ["1.change"])
+                try dying.removeAll()
+                isDone = true
+            } catch is FailingFiles.Crash {}
+            let found = try directory.folder.metadata()
+            #expect(found.isEmpty || found.count == 2, "after \(crashes) changes")
+            try directory.folder.removeAll()
+            try directory.folder.write(waiting, changes: [])
+            #expect(try directory.folder.metadata().count == 2)
+            if isDone {
+                #expect(crashes == 6)
+                break
+            }
+        }
+    }
+
+    /// Files of a process that dies: after so many changes every further one fails.
+    private final class FailingFiles: CeremonyFiles {
+        struct Crash: Error {}
+        private let files: PrivateFiles
+        private let remaining: Mutex<Int>
+
+        init(_ directory: String, after changes: Int) {
+            self.files = PrivateFiles(directory)
+            self.remaining = Mutex(changes)
+        }
+
+        private func change() throws {
+            try self.remaining.withLock { remaining in
+                guard remaining > 0 else { throw Crash() }
+                remaining -= 1
+            }
+        }
+
+        func read(_ path: String, limit: Int) throws -> [UInt8]? { try self.files.read(path, limit: limit) }
+        func list(_ directory: String) throws -> [String] { try self.files.list(directory) }
+        func replace(_ path: String, with bytes: [UInt8]) throws {
+            try self.change()
+            try self.files.replace(path, with: bytes)
+        }
+        func remove(_ paths: [String]) throws {
+            for path in paths {
+                try self.change()
+                try self.files.remove([path])
+            }
+        }
     }
 
     @Test(

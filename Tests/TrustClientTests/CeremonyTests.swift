@@ -261,6 +261,36 @@ struct CollectionCeremonyTests {
         }
     }
 
+    @Test("who makes a collection does not trust another root that the server has meanwhile; its own it goes on from")
+    func begun() async throws {
+        try await CeremonyScenario.with { scenario in
+            let signers: [RoleName: CollectionPublisher.Signers] = [
+                .root: .init(keys: scenario.all.map(\.root), threshold: 2)
+            ]
+            _ = try await scenario.ann.publisher.initialize(signers: signers, serverManagesSnapshot: true)
+            // Once more it waits already.
+            let again = await refusal {
+                _ = try await scenario.ann.publisher.initialize(signers: signers, serverManagesSnapshot: true)
+            }
+            #expect(again?.code == .invalid)
+            try await scenario.ben.sign(for: scenario.ann)
+            let other = CollectionPublisher(try scenario.client("other"), keys: MemoryKeys())
+            _ = try await other.initialize(serverManagesSnapshot: true)
+            _ = try await other.publish()
+            #expect(await refusal { _ = try await scenario.ann.publisher.publish() }?.code == .conflict)
+            #expect(try await scenario.ann.client.cache.read(.root, of: scenario.gun) == nil)
+
+            try await scenario.transport.delete(scenario.gun)
+            let cut = TamperingTransport(base: scenario.transport, failsAfterUpload: true)
+            let client = try scenario.client("ann", over: cut)
+            let error = await refusal { _ = try await CollectionPublisher(client, keys: scenario.ann.keys).publish() }
+            #expect(error?.code == .rejected || error?.code == .unreachable)
+            _ = try await scenario.ann.publisher.publish()
+            #expect(try await !scenario.ann.ceremonies.areGoingOn())
+            #expect(try await scenario.client("late").update().keyIDs(of: .root) == scenario.all.map(\.root.id))
+        }
+    }
+
     @Test("a snapshot whose key is here lists what is signed in the end; one of two keys waits as well")
     func snapshot() async throws {
         try await CeremonyScenario.with { scenario in
