@@ -17,14 +17,17 @@ package enum DurableFile {
     ///   - bytes: what it will hold.
     ///   - permissions: the file's mode from its first byte on, whatever the umask.
     ///   - staging: a directory of the same file system for the temporary name, where it must not be seen beside `path`.
+    ///   - isSynced: false for what may be lost with the power, or be left empty by it, and is there at once.
     /// - Throws: ``FileSystemError``.
     package static func replace(
         _ path: String,
         with bytes: [UInt8],
         permissions: UInt16 = 0o600,
-        staging: String? = nil
+        staging: String? = nil,
+        isSynced: Bool = true
     ) throws {
-        try self.write(bytes, for: path, permissions, in: staging ?? self.directory(of: path)) { temporary in
+        let staging = staging ?? self.directory(of: path)
+        try self.write(bytes, for: path, permissions, in: staging, isSynced: isSynced) { temporary in
             try systemCall("rename", path) { rename(temporary, path) }
         }
     }
@@ -99,6 +102,7 @@ package enum DurableFile {
         for path: String,
         _ permissions: UInt16,
         in directory: String,
+        isSynced: Bool = true,
         publish: (String) throws -> Void
     ) throws {
         let name = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path[path.utf8.index(after: $0)...] } ?? path[...]
@@ -110,7 +114,7 @@ package enum DurableFile {
             defer { close(descriptor) }
             try systemCall("restrict", temporary) { fchmod(descriptor, mode_t(permissions)) }
             try bytes.withUnsafeBytes { try self.write($0, to: descriptor, at: 0, path: path) }
-            try systemCall("sync", path) { fsync(descriptor) }
+            if isSynced { try systemCall("sync", path) { fsync(descriptor) } }
         } catch {
             unlink(temporary)
             throw error
@@ -121,7 +125,7 @@ package enum DurableFile {
             unlink(temporary)
             throw error
         }
-        try self.syncDirectory(self.directory(of: path))
+        if isSynced { try self.syncDirectory(self.directory(of: path)) }
     }
 }
 

@@ -103,11 +103,14 @@ extension Updater {
         }
     }
 
-    /// Remembers when all was found to be current.
+    /// Remembers when all was found to be current. If the power takes it away, an earlier time counts, or none: that is worth
+    /// less than the time that a disk takes to make it durable, each time.
     func keepTime(_ now: Date) async throws {
         let path = self.refreshPath
         try await self.storing {
-            try await BlockingWork.run { try DurableFile.replace(path, with: Array(Expiry(now).text.utf8)) }
+            try await BlockingWork.run {
+                try DurableFile.replace(path, with: Array(Expiry(now).text.utf8), isSynced: false)
+            }
         }
     }
 

@@ -41,7 +41,8 @@ struct VerifiedFiles: Sendable {
     ) throws {
         let note = Array("\(expires.text)\n\(state.text(snapshot, targets))".utf8)
         guard (try? DurableFile.read(path, limit: Self.noteLimit)) != note else { return }
-        try DurableFile.replace(path, with: note)
+        // If the power takes it away, the next refresh verifies everything.
+        try DurableFile.replace(path, with: note, isSynced: false)
     }
 }
 
