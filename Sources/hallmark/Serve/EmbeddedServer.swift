@@ -21,6 +21,7 @@ struct EmbeddedServer {
         let hostNames: [String]
         let certificate: (chain: String, key: String)?
         let registryUsesTLS: Bool
+        let databases: DatabaseOptions
     }
 
     let directory: String
@@ -40,17 +41,29 @@ struct EmbeddedServer {
         let openFiles = OpenFiles.raiseLimit()
         let directory = configuration.directory
         try DataDirectory.prepare(directory)
-        let registryDatabase = try await SQLiteDatabase(path: directory + "/registry.sqlite")
-        let trustDatabase = try await SQLiteDatabase(path: directory + "/trust.sqlite")
-        let signerDatabase = try await SQLiteDatabase(path: directory + "/signer/keys.sqlite")
+        let environment = ProcessInfo.processInfo.environment
+        func database(_ service: DatabaseOptions.Service) async throws -> any SQLDatabase {
+            try await configuration.databases.open(
+                service,
+                directory: directory,
+                environment: environment,
+                logger: logger
+            )
+        }
+        let registryDatabase = try await database(.registry)
+        let trustDatabase = try await database(.server)
+        let signerDatabase = try await database(.signer)
 
         let registry = try await Self.openRegistry(directory, registryDatabase, logger)
         let signer = try await LocalSigner(
             database: signerDatabase,
-            passphrases: SignerPassphraseFile(path: directory + "/signer/passphrase")
+            passphrases: Self.passphrases(directory, environment)
         )
+        var trustConfiguration = TrustServerConfiguration()
+        // Other servers may write to the same database.
+        if trustDatabase is PostgreSQLDatabase { trustConfiguration.revalidation = .zero }
         let trust = try await TrustServer(
-            configuration: TrustServerConfiguration(),
+            configuration: trustConfiguration,
             database: trustDatabase,
             signer: signer,
             logger: logger
@@ -126,6 +139,17 @@ struct EmbeddedServer {
     private static func names(_ configuration: Configuration) -> [String] {
         configuration.hostNames
             + [configuration.registry, configuration.trustServer].filter { !$0.isWildcard }.map(\.host)
+    }
+
+    /// Notary's variables when they are there, else the file that is made at the first start.
+    private static func passphrases(
+        _ directory: String,
+        _ environment: [String: String]
+    ) throws -> any SignerPassphrases {
+        guard environment["NOTARY_SIGNER_DEFAULT_ALIAS"] == nil else {
+            return try EnvironmentSignerPassphrases(environment: environment)
+        }
+        return SignerPassphraseFile(path: directory + "/signer/passphrase")
     }
 
     private static func openRegistry(

@@ -41,6 +41,9 @@ struct Serve: AsyncParsableCommand {
     @Flag(name: .customLong("registry-tls"), help: "Speak HTTPS on the registry's address too.")
     var registryUsesTLS = false
 
+    @OptionGroup(title: "PostgreSQL")
+    var databases: DatabaseOptions
+
     @Option(
         help: ArgumentHelp(
             "What to log: trace, debug, info (a line a request), notice, warning, error, critical.",
@@ -76,7 +79,8 @@ struct Serve: AsyncParsableCommand {
                 certificate: self.tlsCertificate.flatMap { certificate in
                     self.tlsKey.map { (certificate.expandingTilde, $0.expandingTilde) }
                 },
-                registryUsesTLS: self.registryUsesTLS
+                registryUsesTLS: self.registryUsesTLS,
+                databases: self.databases
             ),
             logger: Logger(label: "hallmark")
         )
