@@ -2,8 +2,15 @@
 
 import Crypto
 import DurableFiles
-import Foundation
 package import TUF
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
 
 /// Content that is read once, from its beginning to its end: a file, a pipe, or standard input.
 package enum ContentSource: Sendable, Hashable {
@@ -26,7 +33,7 @@ package enum ContentSource: Sendable, Hashable {
                 var buffer = [UInt8](repeating: 0, count: 1 << 18)
                 while true {
                     let count = try systemCall("read", self.name) {
-                        Foundation.read(descriptor, &buffer, buffer.count)
+                        systemRead(descriptor, &buffer, buffer.count)
                     }
                     if count == 0 { return }
                     try buffer.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
@@ -61,4 +68,9 @@ extension TargetFile {
             return TargetFile(length: length, hashes: hashes, custom: custom)
         }
     }
+}
+
+/// The system's, which a method of the same name hides.
+private func systemRead(_ descriptor: CInt, _ buffer: UnsafeMutableRawPointer?, _ count: Int) -> Int {
+    read(descriptor, buffer, count)
 }

@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DurableFiles
-import Foundation
+import FoundationEssentials
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
 
 /// What the trust directory needs of a file system beyond ``DurableFiles/DurableFile``. All of it blocks: ``run(_:)`` takes it off
 /// the cooperative pool.
@@ -32,7 +40,7 @@ enum TrustDirectory {
             return try FileManager.default.contentsOfDirectory(atPath: path)
         } catch {
             guard FileManager.default.fileExists(atPath: path) else { return [] }
-            throw TrustClientError(.storage, "cannot list \(path): \(error.localizedDescription)")
+            throw TrustClientError(.storage, "cannot list \(path): \(error)")
         }
     }
 
@@ -42,7 +50,7 @@ enum TrustDirectory {
         do {
             try FileManager.default.removeItem(atPath: path)
         } catch {
-            throw TrustClientError(.storage, "cannot remove \(path): \(error.localizedDescription)")
+            throw TrustClientError(.storage, "cannot remove \(path): \(error)")
         }
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DurableFiles
-import Foundation
+import FoundationEssentials
 import TUF
 
 #if canImport(Glibc)
@@ -126,7 +126,7 @@ private struct TemporaryContent {
             while done < count {
                 done += try buffer.withUnsafeBytes { bytes in
                     try systemCall("write", "the verified content") {
-                        Foundation.write(output, bytes.baseAddress?.advanced(by: done), count - done)
+                        systemWrite(output, bytes.baseAddress?.advanced(by: done), count - done)
                     }
                 }
             }
@@ -134,4 +134,9 @@ private struct TemporaryContent {
     }
 
     func release() { close(self.descriptor) }
+}
+
+/// The system's, which a method of the same name hides.
+private func systemWrite(_ descriptor: CInt, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {
+    write(descriptor, bytes, count)
 }
