@@ -3,6 +3,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 need_hallmark "only hallmark has this command"
+need openssl
 start_servers
 new_user alice
 gun=example.com/tools/strict
@@ -84,7 +85,9 @@ exits 20 as alice hallmark add --publish $gun name one --server https://127.0.0.
 nothing_staged
 exits 20 as alice hallmark init example.com/tools/fresh --server https://127.0.0.1:1 --trust-dir "$trust"
 exits 20 as alice hallmark key rotate $gun targets --server https://127.0.0.1:1 --trust-dir "$trust"
-exits 20 as alice hallmark publish $gun --server "$TRUST_SERVER" --trust-dir "$SCRATCH/fresh" </dev/null
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=other CA" -keyout other.key \
+    -out other.crt 2>/dev/null
+exits 20 as alice hallmark list $gun --server "$TRUST_SERVER" --tlscacert other.crt --trust-dir "$SCRATCH/fresh"
 equal "$(ls "$trust/private")" "$keys" "the keys"
 succeeds as alice hallmark add $gun name one --server https://127.0.0.1:1 --trust-dir "$trust"
 succeeds as alice hallmark status $gun --server https://127.0.0.1:1 --trust-dir "$trust"

@@ -121,8 +121,13 @@ step "a root key and a certificate of one's own"
 openssl ecparam -name prime256v1 -genkey -noout |
     openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA1 -passout "pass:root of alice" -out root.pem
 gun=example.com/tools/certified
-openssl req -x509 -key root.pem -passin "pass:root of alice" -days 30 -subj "/CN=$gun" -out root.crt 2>/dev/null
-openssl req -x509 -key root.pem -passin "pass:root of alice" -days 30 -subj "/CN=other" -out other.crt 2>/dev/null
+# root_certificate NAME FILE: of that key, and no CA's.
+root_certificate() {
+    openssl req -x509 -key root.pem -passin "pass:root of alice" -days 30 -subj "/CN=${1//\//\\/}" -out "$2" \
+        -config <(printf '[req]\ndistinguished_name=name\n[name]\n') -addext basicConstraints=critical,CA:FALSE
+}
+root_certificate $gun root.crt
+root_certificate other other.crt
 keys=$(ls "$trust/private")
 exits 1 hallmark_of alice init $gun --rootkey root.pem --rootcert other.crt
 says "not for $gun"

@@ -38,7 +38,7 @@ hallmark_of() {
 
 step "hallmark delegates with a certificate, notary's user publishes into it"
 succeeds hallmark_of alice init --publish --server-managed-snapshot $gun
-succeeds hallmark_of alice "delegation add" $gun targets/qa jane.crt --paths qa/,test/
+succeeds hallmark_of alice "delegation add" $gun targets/qa jane.crt --paths test/,qa/
 says "staged for next publish"
 succeeds notary_of alice status $gun
 says "targets/qa"

@@ -44,7 +44,7 @@ struct DelegationList: AsyncParsableCommand {
     /// A delegation's first path and key stand beside its name, the others below them, as `notary` has it.
     private static func rows(_ delegation: DelegationInfo) -> [[String]] {
         let paths = delegation.role.paths.sorted().map { $0.isEmpty ? "\"\" <all paths>" : $0 }
-        let ids = delegation.canonicalKeyIDs.map(\.text).sorted()
+        let ids = delegation.canonicalKeyIDs.map(\.text)
         func cell(_ texts: [String], _ row: Int) -> String { texts.indices.contains(row) ? texts[row] : "" }
         let columns = [[delegation.role.name.text], paths, ids, [String(delegation.role.definition.threshold)]]
         return (0..<max(1, paths.count, ids.count)).map { row in columns.map { cell($0, row) } }
