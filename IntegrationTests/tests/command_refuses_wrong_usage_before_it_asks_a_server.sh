@@ -26,12 +26,24 @@ exits 2 hallmark pull --server http://127.0.0.1:1 127.0.0.1:1/a:b out
 says "https"
 exits 2 hallmark list --server $nowhere --role snapshot example.com/a
 exits 2 hallmark list --server $nowhere a/../b
-for verb in "add example.com/a name file" "addhash example.com/a name 1 --sha256 $(printf '%064d' 0)" \
-    "remove example.com/a name" "publish example.com/a" "status example.com/a" "reset example.com/a" \
-    "refresh example.com/a" "delegation list example.com/a" "key rotate example.com/a root" "init example.com/a"; do
+for verb in "refresh example.com/a" "delegation bins example.com/a 2"; do
     # shellcheck disable=SC2086
     exits 2 hallmark $verb
     says "a directory begins with / or ./"
+done
+for verb in "init example.com/a --threshold root=2" "init ./a --rootkey file" "init ./a --server-managed-snapshot" \
+    "add example.com/a name file --roles snapshot" "add example.com/a name file --roles Targets/x" \
+    "add ./a name file --roles a --roles b" "addhash example.com/a name -1 --sha256 $(printf '%064d' 0)" \
+    "addhash example.com/a name 1 --sha256 $(printf '%063d' 0)" "reset example.com/a" "reset example.com/a --all -n 0" \
+    "reset example.com/a -n x" "reset ./a -n 0" "witness example.com/a root" "verify example.com/a" "verify ./a name" \
+    "verify example.com/a name one --input two" "delete ./a" "delete https://example.com/a" \
+    "delegation add example.com/a qa key.pem" "delegation add example.com/a targets/qa" \
+    "delegation add example.com/a targets/qa key.pem --delegator x" "delegation add ./a qa key.pem --all-paths" \
+    "delegation remove example.com/a targets/qa" "delegation purge example.com/a" \
+    "key rotate example.com/a snapshot --server-managed --key file" "key rotate example.com/a root --keep" \
+    "key rotate ./a root --server-managed"; do
+    # shellcheck disable=SC2086
+    exits 2 hallmark $verb
 done
 exits 2 hallmark publish https://127.0.0.1:1/
 exits 2 hallmark addhash ./a name 1

@@ -17,6 +17,8 @@ package struct RepositoryError: Error, Sendable, Hashable, CustomStringConvertib
         case malformed
         /// There is no such target, role or key.
         case notFound
+        /// No role that may lists a target.
+        case notSigned
         /// Metadata waits for signatures.
         case incomplete
         /// The file system refused.

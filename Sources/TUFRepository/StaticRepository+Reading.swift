@@ -67,6 +67,15 @@ extension StaticRepository {
         }
     }
 
+    /// What readers find under a path.
+    /// - Throws: ``RepositoryError`` with code `notSigned` when no role that may lists it; `TUFError`.
+    package func find(_ path: String) async throws -> ListedTarget {
+        guard let found = try await self.list().first(where: { $0.path.utf8.elementsEqual(path.utf8) }) else {
+            throw RepositoryError(.notSigned, "no role of \(self.directory) that may hold the target \(path) lists it")
+        }
+        return found
+    }
+
     /// All published delegations in order.
     /// - Throws: ``RepositoryError``; `TUFError`.
     package func delegations() async throws -> [(delegation: ListedDelegation, keys: [KeyID])] {
@@ -85,6 +94,16 @@ extension StaticRepository {
                 }
             }
             return listed
+        }
+    }
+
+    /// The changes that take keys out of all published delegations that have them.
+    /// - Throws: ``RepositoryError``; `TUFError`.
+    package func edits(purging keys: Set<KeyID>) async throws -> [StagedChange.DelegationEdit] {
+        try await self.delegations().compactMap { listed, ids in
+            let purged = ids.filter { keys.contains($0) }
+            guard !purged.isEmpty else { return nil }
+            return .init(role: listed.role.name, delegator: listed.delegator, removeKeys: purged)
         }
     }
 

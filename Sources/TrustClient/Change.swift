@@ -71,6 +71,11 @@ extension Change {
         self.delegation(.create, role, DelegationChange(addPaths: paths))
     }
 
+    /// Says how many keys of a delegation that is there must sign.
+    package static func setThreshold(_ threshold: Int64, of role: RoleName) -> Change {
+        self.delegation(.update, role, DelegationChange(threshold: threshold))
+    }
+
     /// Takes keys, by canonical id, out of a delegation.
     package static func removeKeys(_ ids: [KeyID], from role: RoleName) -> Change {
         self.delegation(.update, role, DelegationChange(removeKeys: ids))

@@ -32,14 +32,16 @@ package struct Changelist: Sendable {
         try await self.append([change], at: now)
     }
 
-    /// Stages changes in order.
+    /// Stages changes in order: all of them or none.
+    /// - Returns: the names of their files.
     /// - Throws: ``TrustClientError`` with code `storage`.
-    package func append(_ changes: [Change], at now: Date) async throws {
+    @discardableResult
+    package func append(_ changes: [Change], at now: Date) async throws -> [String] {
         let parent = self.parent
         let directory = self.directory
-        try await TrustDirectory.run {
+        return try await TrustDirectory.run {
             try DurableFile.makeDirectory(directory)
-            try TrustDirectory.locked(directory) {
+            return try TrustDirectory.locked(directory) {
                 let seconds = max(0, min(now.timeIntervalSince1970, 9_000_000_000))
                 var nanoseconds = UInt64(seconds * 1e9)
                 // Two changes of one moment, or a clock that was set back, must not change their order.
@@ -48,14 +50,22 @@ package struct Changelist: Sendable {
                 {
                     nanoseconds = latest + 1
                 }
+                var written: [String] = []
                 for change in changes {
                     let digits = String(nanoseconds)
                     let padding = String(repeating: "0", count: max(0, 20 - digits.utf8.count))
                     let name = "\(padding)\(digits)_\(UUID().uuidString.lowercased())\(Self.suffix)"
                     // Go's reader takes every file in the directory for a change: the temporary one is kept out of it.
-                    try DurableFile.replace("\(directory)/\(name)", with: change.bytes, staging: parent)
+                    do {
+                        try DurableFile.replace("\(directory)/\(name)", with: change.bytes, staging: parent)
+                    } catch {
+                        for name in written { _ = try? DurableFile.remove("\(directory)/\(name)") }
+                        throw error
+                    }
+                    written.append(name)
                     nanoseconds += 1
                 }
+                return written
             }
         }
     }
@@ -92,22 +102,29 @@ package struct Changelist: Sendable {
     }
 
     /// Removes the changes at these places of ``entries()``.
+    /// - Returns: how many were removed.
     /// - Throws: ``TrustClientError`` with code `invalid` for a place where there is none; then none is removed.
-    package func remove(at places: [Int]) async throws {
+    @discardableResult
+    package func remove(at places: [Int]) async throws -> Int {
         let entries = try await self.names()
-        try await self.remove(
-            try places.map { place in
-                guard entries.indices.contains(place) else {
-                    throw TrustClientError(.invalid, "there is no change number \(place); there are \(entries.count)")
-                }
-                return entries[place]
+        let names = try Set(places).map { place in
+            guard entries.indices.contains(place) else {
+                let last = entries.isEmpty ? "nothing is staged" : "the last one is \(entries.count - 1)"
+                throw TrustClientError(.invalid, "there is no change number \(place): \(last)")
             }
-        )
+            return entries[place]
+        }
+        try await self.remove(names)
+        return names.count
     }
 
     /// Removes all changes, those that cannot be read included.
-    package func removeAll() async throws {
-        try await self.remove(try await self.names())
+    /// - Returns: how many there were.
+    @discardableResult
+    package func removeAll() async throws -> Int {
+        let names = try await self.names()
+        try await self.remove(names)
+        return names.count
     }
 
     private func names() async throws -> [String] {

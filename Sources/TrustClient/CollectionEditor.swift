@@ -125,7 +125,11 @@ extension CollectionEditor {
             guard change.action == .create || delegator.delegations[role] != nil else {
                 throw self.invalid("\(role) is not delegated")
             }
-            try delegator.delegations.change(role, try change.delegation())
+            try delegator.delegations.change(
+                role,
+                try change.delegation(),
+                keepsThreshold: change.action == .create
+            )
         }
         self.targets[parent] = delegator
         self.changed.insert(parent)

@@ -10,10 +10,13 @@ extension Delegations {
     }
 
     /// Changes a role, or makes it, behind those that are there.
+    /// - Parameter keepsThreshold: whether a role that is there keeps its threshold. `notary` names 1 each time that it adds a
+    ///   key, and means it for a new role alone: what was raised must not fall by that.
     /// - Throws: ``TrustClientError`` with code `invalid` for a key that could never verify.
-    mutating func change(_ name: RoleName, _ change: DelegationChange) throws {
-        var role = self[name] ?? DelegatedRole(name: name, definition: RoleDefinition(keyIDs: []), paths: [])
-        if let threshold = change.threshold {
+    mutating func change(_ name: RoleName, _ change: DelegationChange, keepsThreshold: Bool = false) throws {
+        let known = self[name]
+        var role = known ?? DelegatedRole(name: name, definition: RoleDefinition(keyIDs: []), paths: [])
+        if let threshold = change.threshold, known == nil || !keepsThreshold {
             guard threshold >= 1 else { throw TrustClientError(.invalid, "\(name): a threshold must be 1 or more") }
             role.definition.threshold = threshold
         }

@@ -21,8 +21,8 @@ struct Hallmark: AsyncParsableCommand {
         subcommands: [
             Serve.self, Push.self, Pull.self, Inspect.self, Init.self, Add.self, AddHash.self, Remove.self,
             Publish.self,
-            Refresh.self, List.self, Verify.self, Status.self, Reset.self, Witness.self, Sign.self,
-            DelegationCommand.self, Key.self,
+            Refresh.self, List.self, Lookup.self, Verify.self, Status.self, Reset.self, Witness.self, Delete.self,
+            Sign.self, DelegationCommand.self, Key.self,
         ]
     )
 

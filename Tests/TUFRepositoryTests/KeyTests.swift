@@ -109,7 +109,7 @@ struct KeyTests {
         let key = try await PrivateKey.generate(algorithm).publicKey.spelled(in: .tuf)
         let text = try PublicKeyFile.text(key)
         #expect(try PublicKeyFile.key(Array(text.utf8)).id == key.id)
-        #expect(throws: RepositoryError(.malformed, "")) {
+        #expect(throws: KeyStoreError(.malformed, "")) {
             try PublicKeyFile.key(Array(text.replacing("PUBLIC", with: "PRIVATE").utf8))
         }
     }

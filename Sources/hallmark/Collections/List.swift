@@ -69,7 +69,7 @@ struct List: AsyncParsableCommand {
 
     private func list(_ gun: GUN) async throws {
         let roles = try self.roles.map { try RoleName(argument: $0) }
-        let listing = try await TrustedFiles(settings: try self.trust.settings).list(
+        let listing = try await self.trust.files.list(
             gun,
             roles: roles.isEmpty ? [.targets] : roles
         )
@@ -77,8 +77,8 @@ struct List: AsyncParsableCommand {
             JSONOutput.write(Report(gun, listing))
             return
         }
-        Notice.show(gun: gun.text, firstUse: listing.firstUse, warnings: listing.warnings)
-        self.write(listing.targets.map { ($0.name, $0.file, $0.role) })
+        Notice.show(gun, listing)
+        self.write(listing.value.map { ($0.name, $0.file, $0.role) })
     }
 
     private func write(_ targets: [(name: String, file: TargetFile, role: RoleName)]) {
@@ -94,42 +94,39 @@ struct List: AsyncParsableCommand {
     }
 
     private struct Report: Encodable {
-        struct Target: Encodable {
-            let name: String
-            let hashes: [String: String]
-            let length: Int64
-            let role: String
-
-            init(_ name: String, _ file: TargetFile, _ role: RoleName) {
-                self.name = name
-                self.hashes = Dictionary(
-                    file.hashes.digests.map { ($0.key, Hexadecimal.encode($0.value)) },
-                    uniquingKeysWith: { first, _ in first }
-                )
-                self.length = file.length
-                self.role = role.text
-            }
-        }
-
         let name: String
-        let targets: [Target]
+        let targets: [TargetReport]
         /// Nil for a repository of one's own.
         let trust: TrustReport?
 
         init(_ directory: String, _ targets: [ListedTarget]) {
             self.name = directory
-            self.targets = targets.map { Target($0.path, $0.file, $0.role) }
+            self.targets = targets.map { TargetReport($0.path, $0.file, $0.role) }
             self.trust = nil
         }
 
-        init(_ gun: GUN, _ listing: TrustedFiles.Listing) {
+        init(_ gun: GUN, _ listing: TrustedFiles.Answer<[FoundTarget]>) {
             self.name = gun.text
-            self.targets = listing.targets.map { Target($0.name, $0.file, $0.role) }
-            self.trust = TrustReport(
-                firstUse: listing.firstUse,
-                freshness: listing.freshness,
-                warnings: listing.warnings
-            )
+            self.targets = listing.value.map { TargetReport($0.name, $0.file, $0.role) }
+            self.trust = TrustReport(listing)
         }
+    }
+}
+
+/// A target, as JSON.
+struct TargetReport: Encodable {
+    let name: String
+    let hashes: [String: String]
+    let length: Int64
+    let role: String
+
+    init(_ name: String, _ file: TargetFile, _ role: RoleName) {
+        self.name = name
+        self.hashes = Dictionary(
+            file.hashes.digests.map { ($0.key, Hexadecimal.encode($0.value)) },
+            uniquingKeysWith: { first, _ in first }
+        )
+        self.length = file.length
+        self.role = role.text
     }
 }

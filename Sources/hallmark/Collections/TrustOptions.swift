@@ -5,6 +5,7 @@ import ContentTrust
 import Foundation
 import KeyStore
 import Logging
+import NotaryAPI
 
 /// Notary's options, under Notary's names.
 struct TrustOptions: ParsableArguments {
@@ -94,6 +95,16 @@ struct TrustOptions: ParsableArguments {
             handler.logLevel = level
             return handler
         }
+    }
+
+    /// Collections of any files, to read.
+    var files: TrustedFiles {
+        get throws { TrustedFiles(settings: try self.settings) }
+    }
+
+    /// A collection on a trust server, to change.
+    func managed(_ gun: GUN) throws -> ManagedCollection {
+        ManagedCollection(gun, settings: try self.settings, passphrases: self.passphrases)
     }
 
     var images: TrustedImages {

@@ -50,7 +50,7 @@ enum ExitStatus: Int32, Sendable {
         case .noTrustData:
             "Has it been signed, and on this trust server? --server or DOCKER_CONTENT_TRUST_SERVER names another."
         case .notSigned:
-            "hallmark inspect REGISTRY/NAME shows which tags are signed."
+            "hallmark list GUN shows what is signed, hallmark inspect REGISTRY/NAME the tags of an image."
         case .expired:
             "If this machine's clock is right, the publisher has to publish again, or somebody holds newer metadata back."
         case .rollback:
@@ -84,6 +84,7 @@ enum ExitStatus: Int32, Sendable {
         self =
             switch code {
             case .noRepository: .noTrustData
+            case .notSigned: .notSigned
             case .incomplete: .signature
             case .exists, .invalid, .malformed, .notFound, .storage: .failure
             }

@@ -2,6 +2,7 @@
 
 import ContentTrust
 import Foundation
+import NotaryAPI
 import TUF
 import TrustClient
 
@@ -33,8 +34,18 @@ struct TrustReport: Encodable {
     }
 }
 
+extension TrustReport {
+    init(_ answer: TrustedFiles.Answer<some Sendable>) {
+        self.init(firstUse: answer.firstUse, freshness: answer.freshness, warnings: answer.warnings)
+    }
+}
+
 /// Notices for people, on standard error so that they never mix with an answer.
 enum Notice {
+    static func show(_ gun: GUN, _ answer: TrustedFiles.Answer<some Sendable>) {
+        self.show(gun: gun.text, firstUse: answer.firstUse, warnings: answer.warnings)
+    }
+
     static func show(gun: String, firstUse: FirstUse?, warnings: [CollectionWarning]) {
         if let firstUse {
             let ids = firstUse.rootKeyIDs.map(\.text).joined(separator: ", ")

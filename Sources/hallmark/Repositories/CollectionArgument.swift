@@ -28,18 +28,67 @@ enum CollectionArgument: Sendable {
         }
     }
 
-    /// The directory, for a verb that changes a repository.
+    /// The directory, for a verb that works on nothing else.
     /// - Throws: a usage error for anything else.
     func directory(for verb: String) throws -> String {
-        switch self {
+        switch try self.changeable(by: verb) {
         case .directory(let path): return path
-        case .url(let url):
-            throw ValidationError("\(url) can only be read: hallmark \(verb) wants the repository's directory")
         case .gun(let gun):
             throw ValidationError(
-                "hallmark \(verb) does not work on a trust server's collections yet, and \(gun.text) names one: a directory "
-                    + "begins with / or ./"
+                "hallmark \(verb) is for a repository in a directory, and \(gun.text) names a collection on a trust server: a "
+                    + "directory begins with / or ./"
             )
         }
     }
+
+    /// What can be changed.
+    enum Changeable {
+        case directory(String)
+        case gun(GUN)
+    }
+
+    /// What a verb changes.
+    /// - Throws: a usage error for a URL.
+    func changeable(by verb: String) throws -> Changeable {
+        switch self {
+        case .directory(let path): return .directory(path)
+        case .gun(let gun): return .gun(gun)
+        case .url(let url):
+            throw ValidationError("\(url) can only be read: hallmark \(verb) wants the repository's directory")
+        }
+    }
+
+    var isGUN: Bool { if case .gun = self { true } else { false } }
+
+    /// How reports call it.
+    var name: String {
+        switch self {
+        case .directory(let path): path
+        case .url(let url): url
+        case .gun(let gun): gun.text
+        }
+    }
+
+    /// Refuses options that only mean something for a repository in a directory, or only on a trust server.
+    func check(
+        onlyDirectories: [(name: String, isGiven: Bool)] = [],
+        onlyServers: [(name: String, isGiven: Bool)] = []
+    ) throws {
+        if let option = (self.isGUN ? onlyDirectories : onlyServers).first(where: { $0.isGiven }) {
+            let place = self.isGUN ? "a repository in a directory" : "a collection on a trust server"
+            throw ValidationError("\(option.name) is for \(place), which \(self.name) does not name")
+        }
+    }
+}
+
+/// The collection that a verb works on, wherever it lies.
+struct CollectionOperand: ParsableArguments {
+    @Argument(
+        help: ArgumentHelp(
+            "A collection's globally unique name, or a repository's directory: /…, ./…, ../… or file:….",
+            valueName: "collection"
+        ),
+        transform: CollectionArgument.init(argument:)
+    )
+    var collection: CollectionArgument
 }

@@ -3,20 +3,50 @@
 import ArgumentParser
 import ContentTrust
 import KeyStore
+import NotaryAPI
 import TUF
 import TUFRepository
+import TrustClient
 
 /// `hallmark init`
 struct Init: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Make a TUF repository in a directory that any web server can serve.",
+        abstract: "Begin a collection on a trust server, or a repository in a directory that any web server can serve.",
         discussion: """
-            A role that no --key is given for gets a new one, in the trust directory. Where the keys at hand do not meet a \
-            threshold, DIR/pending holds what others have to sign (hallmark sign) before hallmark publish.
+            On a trust server: what is made stays on this machine until hallmark publish, or --publish. The root key is the \
+            one that --rootkey or --rootcert names, else the first one in the trust directory, else a new one.
+
+            In a directory: a role that no --key is given for gets a new one, in the trust directory. Where the keys at hand \
+            do not meet a threshold, DIR/pending holds what others have to sign (hallmark sign) before hallmark publish.
             """
     )
 
-    @OptionGroup var repository: RepositoryArgument
+    @OptionGroup var operand: CollectionOperand
+
+    @Option(
+        help: ArgumentHelp(
+            "On a trust server: a private key, PEM, to import and sign the root with.",
+            valueName: "file"
+        )
+    )
+    var rootkey: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "On a trust server: a certificate of the root key, PEM, for this collection's name.",
+            valueName: "file"
+        )
+    )
+    var rootcert: String?
+
+    @Flag(help: "On a trust server: leave the snapshot key to the server, as docker does.")
+    var serverManagedSnapshot = false
+
+    @Flag(
+        name: [.customShort("p"), .long],
+        help: "On a trust server: publish at once. In a directory this is always so."
+    )
+    var publish = false
 
     @Option(
         name: .customLong("key"),
@@ -60,8 +90,13 @@ struct Init: AsyncParsableCommand {
     )
     var margins: [RoleOption] = []
 
-    @Option(help: ArgumentHelp("Of new keys: ed25519, ecdsa-p256, ecdsa-p384 or rsa.", valueName: "kind"))
-    var algorithm: KeyAlgorithm = .ed25519
+    @Option(
+        help: ArgumentHelp(
+            "In a directory, of new keys: ed25519 (default), ecdsa-p256, ecdsa-p384 or rsa.",
+            valueName: "kind"
+        )
+    )
+    var algorithm: KeyAlgorithm?
 
     @Flag(
         inversion: .prefixedNo,
@@ -70,8 +105,20 @@ struct Init: AsyncParsableCommand {
     var consistentSnapshot = true
 
     @OptionGroup var trust: TrustOptions
+    @OptionGroup var output: OutputOptions
 
     func validate() throws {
+        try self.operand.collection.check(
+            onlyDirectories: [
+                ("--key", !self.keys.isEmpty), ("--threshold", !self.thresholds.isEmpty),
+                ("--expires", !self.validities.isEmpty), ("--margin", !self.margins.isEmpty),
+                ("--algorithm", self.algorithm != nil), ("--no-consistent-snapshot", !self.consistentSnapshot),
+            ],
+            onlyServers: [
+                ("--rootkey", self.rootkey != nil), ("--rootcert", self.rootcert != nil),
+                ("--server-managed-snapshot", self.serverManagedSnapshot),
+            ]
+        )
         for option in self.keys + self.thresholds where !RoleName.topLevel.contains(option.role) {
             throw ValidationError("\(option.role) is none of root, targets, snapshot and timestamp")
         }
@@ -111,10 +158,36 @@ struct Init: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let directory = try self.repository.collection.directory(for: "init")
+        switch try self.operand.collection.changeable(by: "init") {
+        case .gun(let gun): try await self.make(gun)
+        case .directory(let directory): try await self.make(directory)
+        }
+    }
+
+    private func make(_ gun: GUN) async throws {
+        let collection = try self.trust.managed(gun)
+        var report = ChangeReport(gun.text, self.output)
+        let root = try await collection.initialize(
+            rootKeyFile: self.rootkey?.expandingTilde,
+            rootCertificateFile: self.rootcert?.expandingTilde,
+            serverManagesSnapshot: self.serverManagedSnapshot
+        )
+        report.add(rootKeys: [root])
+        report.say("Initialized \(gun.text) here with root key \(root)")
+        if self.publish {
+            report.add(try await collection.publishInitialized())
+        } else {
+            report.notice("hallmark publish \(gun.text.shellQuoted) brings it to the trust server")
+        }
+        report.notice(try self.backup)
+        report.finish()
+    }
+
+    private func make(_ directory: String) async throws {
         let stored = try await self.trust.signingKeys()
         let repository = StaticRepository(directory: directory, keys: stored)
         try await repository.requireNone()
+        var report = ChangeReport(directory, self.output)
         var signers: [RoleName: StaticRepository.Signers] = [:]
         let roles = [RoleName.root, .targets, .snapshot, .timestamp]
         for role in roles {
@@ -123,10 +196,10 @@ struct Init: AsyncParsableCommand {
             signers[role] = .init(keys: keys, threshold: try self.threshold(of: role))
         }
         let bare = roles.filter { signers[$0]?.keys.isEmpty ?? true }
-        let made = try await stored.generate(self.algorithm.algorithm, for: bare)
+        let made = try await stored.generate((self.algorithm ?? .ed25519).algorithm, for: bare)
         for role in bare {
             guard let key = made[role] else { continue }
-            print("Made the \(role) key \(key.id)")
+            report.add(newKey: key.id, for: role)
             signers[role] = .init(keys: [key], threshold: try self.threshold(of: role))
         }
         let outcome = try await repository.create(
@@ -134,7 +207,14 @@ struct Init: AsyncParsableCommand {
             settings: try self.settings,
             isConsistent: self.consistentSnapshot
         )
-        try PublishReport.write(outcome, directory: directory)
-        Notice.write("Back up \(try self.trust.settings.trustDirectory)/private, and keep the root key in it offline")
+        try PublishReport.write(outcome, directory: directory, to: &report)
+        report.notice(try self.backup)
+        report.finish()
+    }
+
+    private var backup: String {
+        get throws {
+            "Back up \(try self.trust.settings.trustDirectory)/private, and keep the root key in it offline"
+        }
     }
 }

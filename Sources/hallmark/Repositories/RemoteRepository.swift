@@ -20,6 +20,25 @@ struct RemoteRepositoryOptions: ParsableArguments {
 
     /// Refreshes what is known of a repository, and lists all its targets.
     func list(_ url: String, _ trust: TrustOptions) async throws -> [TargetInfo] {
+        try await self.reading(url, trust) { updater in
+            var repository = try await updater.refresh()
+            return try await repository.list()
+        }
+    }
+
+    /// Refreshes what is known of a repository, and looks a target up.
+    func find(_ target: String, in url: String, _ trust: TrustOptions) async throws -> TargetInfo {
+        try await self.reading(url, trust) { updater in
+            var repository = try await updater.refresh()
+            return try await repository.find(target)
+        }
+    }
+
+    private func reading<Result: Sendable>(
+        _ url: String,
+        _ trust: TrustOptions,
+        _ body: @escaping @Sendable (Updater) async throws -> Result
+    ) async throws -> Result {
         let base = url.hasSuffix("/") ? String(url.dropLast()) : url
         var server = try RepositoryServer(metadata: "\(base)/metadata", targets: "\(base)/targets")
         if let file = trust.tlscacert?.expandingTilde { server.authorityFiles = [file] }
@@ -33,8 +52,7 @@ struct RemoteRepositoryOptions: ParsableArguments {
         let trusted = root
         return try await HTTPTransport.with(server) { transport in
             let updater = Updater(transport: transport, directory: directory, trustedRoot: trusted)
-            var repository = try await updater.refresh()
-            return try await repository.list()
+            return try await body(updater)
         }
     }
 }

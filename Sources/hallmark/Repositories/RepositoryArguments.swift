@@ -9,7 +9,7 @@ import KeyStore
 import TUF
 import TUFRepository
 
-/// The repository that a verb changes.
+/// The repository of a verb that works on nothing else.
 struct RepositoryArgument: ParsableArguments {
     @Argument(
         help: ArgumentHelp("The repository's directory: /…, ./…, ../… or file:….", valueName: "directory"),
@@ -85,14 +85,15 @@ extension TrustOptions {
 }
 
 extension PublicKey {
-    /// A key of somebody's, from a file.
-    init(file path: String) async throws {
+    /// A key of somebody's, from a file: for TUF's format a public key, for Notary's a certificate as well.
+    init(file path: String, for format: WireFormat = .tuf) async throws {
         let path = path.expandingTilde
         guard let bytes = try await BlockingWork.run({ try DurableFile.read(path, limit: PublicKeyFile.limit) }) else {
             throw CommandError(.failure, "there is no file \(path) with a public key")
         }
         do {
-            self = try PublicKeyFile.key(bytes)
+            self =
+                try format == .tuf ? PublicKeyFile.key(bytes) : PublicKeyFile.listedKey(bytes, at: Date())
         } catch {
             throw CommandError(.failure, "\(path): \(error)")
         }
@@ -101,15 +102,15 @@ extension PublicKey {
 
 /// What a verb that may publish says of it.
 enum PublishReport {
-    static func write(_ outcome: PublishOutcome, directory: String) throws {
-        for (role, version) in outcome.published { print("Published \(role) version \(version)") }
+    static func write(_ outcome: PublishOutcome, directory: String, to report: inout ChangeReport) throws {
+        report.add(published: outcome.published)
         if outcome.hadGap {
-            Notice.write(
+            report.notice(
                 "The keys before the rotation were not at hand: a reader that came while the files were written was refused once"
             )
         }
         guard !outcome.pending.isEmpty else {
-            if outcome.published.isEmpty { print("Nothing to publish.") }
+            if outcome.published.isEmpty { report.say("Nothing to publish.") }
             return
         }
         let lines = outcome.pending.map { ceremony in

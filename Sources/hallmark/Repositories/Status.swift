@@ -9,22 +9,36 @@ import TUFRepository
 /// `hallmark status`
 struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Say what is published, staged, and waits for whose signatures.",
-        discussion: "Of one file that waits for signatures, hallmark sign FILE tells who has signed it."
+        abstract: "Say what is staged, what is published as far as is known, and what waits for whose signatures.",
+        discussion: """
+            Of a collection on a trust server this is what this machine knows: the server is not asked. The changes' numbers \
+            are those that hallmark reset takes.
+
+            Of one file that waits for signatures, hallmark sign FILE tells who has signed it.
+            """
     )
 
-    @OptionGroup var repository: RepositoryArgument
+    @OptionGroup var operand: CollectionOperand
     @OptionGroup var trust: TrustOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let directory = try self.repository.collection.directory(for: "status")
-        let status = try await self.trust.reader(of: directory).status()
-        if self.output.output == .json {
-            JSONOutput.write(Report(directory, status))
-            return
+        switch try self.operand.collection.changeable(by: "status") {
+        case .gun(let gun):
+            let status = try await self.trust.managed(gun).status()
+            if self.output.output == .json {
+                JSONOutput.write(CollectionStatusReport(gun, status))
+            } else {
+                print(TerminalText.lines(CollectionStatusReport.text(gun, status)))
+            }
+        case .directory(let directory):
+            let status = try await self.trust.reader(of: directory).status()
+            if self.output.output == .json {
+                JSONOutput.write(Report(directory, status))
+            } else {
+                print(TerminalText.lines(Self.text(status)))
+            }
         }
-        print(TerminalText.lines(Self.text(status)))
     }
 
     private static func text(_ status: RepositoryStatus) -> String {
@@ -64,15 +78,10 @@ struct Status: AsyncParsableCommand {
             let signers: [String]
         }
 
-        struct Change: Encodable {
-            let change: String
-            let waitsForSignatures: Bool
-        }
-
         let name: String
         let roles: [Role]
         let bins: Int
-        let staged: [Change]
+        let staged: [StagedReport]
         let pending: [CeremonyReport]
 
         init(_ directory: String, _ status: RepositoryStatus) {
@@ -89,7 +98,7 @@ struct Status: AsyncParsableCommand {
                 )
             }
             self.bins = status.binCount
-            self.staged = status.staged.map { Change(change: $0.change.summary, waitsForSignatures: $0.isPending) }
+            self.staged = status.staged.map { StagedReport($0.change, isPending: $0.isPending) }
             self.pending = status.ceremonies.map { CeremonyReport($0) }
         }
     }

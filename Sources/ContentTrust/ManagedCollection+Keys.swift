@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DurableFiles
+import KeyStore
+import NotaryAPI
+package import TUF
+import TrustClient
+
+// MARK: - A new collection
+
+extension ManagedCollection {
+    /// Makes the collection on this machine; the next publish brings it to the server.
+    ///
+    /// Nothing is left of one that could not be made: no key, no file.
+    /// - Parameters:
+    ///   - rootKeyFile: a private key, PEM, to import and sign the root with. By default the certificate's, or the first root key
+    ///     here, or a new one.
+    ///   - rootCertificateFile: a certificate of the root key, PEM, that its authorities' may follow. By default a new one in the
+    ///     collection's name.
+    ///   - serverManagesSnapshot: whether the server signs snapshots (Docker), or a key made here (`notary init`).
+    /// - Returns: the id of the root key as metadata names it, for pins.
+    /// - Throws: ``TrustClientError`` with code `invalid` when the collection exists already; `KeyStoreError`, `TUFError`.
+    package func initialize(
+        rootKeyFile: String? = nil,
+        rootCertificateFile: String? = nil,
+        serverManagesSnapshot: Bool = false
+    ) async throws -> KeyID {
+        try await self.refuseImageName()
+        guard try await self.cache.read(.root, of: self.gun) == nil else {
+            throw TrustClientError(.invalid, "\(self.gun) is known here already; hallmark delete forgets it here")
+        }
+        let certificate = try await self.rootCertificate(rootCertificateFile)
+        return try await self.open { publisher, keys in
+            let rootKey = try await self.importKey(rootKeyFile, role: .root, notedBy: keys)
+            return try await self.initialize(
+                publisher,
+                keys,
+                rootKey: rootKey,
+                rootCertificate: certificate,
+                serverManagesSnapshot: serverManagesSnapshot
+            )
+        }
+    }
+
+    func initialize(
+        _ publisher: CollectionPublisher,
+        _ keys: NotedKeys,
+        rootKey: KeyID? = nil,
+        rootCertificate: PublicKey? = nil,
+        serverManagesSnapshot: Bool
+    ) async throws -> KeyID {
+        do {
+            return try await publisher.initialize(
+                rootKey: rootKey,
+                rootCertificate: rootCertificate,
+                serverManagesSnapshot: serverManagesSnapshot
+            )
+        } catch {
+            // With its root it is made, whatever went wrong then.
+            if (try? await self.cache.read(.root, of: self.gun)) == nil { await self.forgetNew(keys) }
+            throw error
+        }
+    }
+
+    private func rootCertificate(_ path: String?) async throws -> PublicKey? {
+        guard let path else { return nil }
+        let bytes = try await Self.read(path, limit: PublicKeyFile.limit)
+        do {
+            return try PublicKeyFile.rootCertificate(bytes, for: self.gun.text, at: self.now())
+        } catch {
+            throw TrustClientError(.invalid, "\(path) cannot be the root certificate of \(self.gun): \(error)")
+        }
+    }
+}
+
+// MARK: - Rotation
+
+extension ManagedCollection {
+    /// What a rotation did.
+    package struct Rotation: Sendable, Hashable {
+        /// The role.
+        package let role: RoleName
+        /// The canonical ids of its new keys; none when the server has made one.
+        package let keyIDs: [KeyID]
+    }
+
+    /// Replaces the key of a top-level role and publishes the new root at once. Staged changes stay staged. A collection that was
+    /// initialised here is published first.
+    ///
+    /// - Parameters:
+    ///   - serverManaged: whether the server makes the new key and signs with it from now on.
+    ///   - keyFiles: private keys, PEM, to import and use; a new one is made when there are none.
+    /// - Throws: ``TrustClientError``, with code `invalid` for a role that this holder cannot have; `KeyStoreError`.
+    package func rotateKey(
+        of role: RoleName,
+        serverManaged: Bool,
+        keyFiles: [String] = []
+    ) async throws -> Rotation {
+        guard RoleName.topLevel.contains(role) else {
+            throw TrustClientError(
+                .invalid,
+                "\(role) has no key that could be rotated: hallmark delegation add and remove change who signs for a delegation"
+            )
+        }
+        guard role != .timestamp || serverManaged else {
+            throw TrustClientError(.invalid, "the timestamp key is always the server's: say --server-managed")
+        }
+        return try await self.open { publisher, keys in
+            var imported: [KeyID] = []
+            do {
+                for file in keyFiles {
+                    if let id = try await self.importKey(file, role: role, notedBy: keys) { imported.append(id) }
+                }
+                try await self.rotate(publisher, role, to: serverManaged ? .server : .local(imported))
+            } catch {
+                if Self.isCertainlyUnsent(error) { await keys.removeAdded() }
+                throw error
+            }
+            return Rotation(role: role, keyIDs: imported.isEmpty ? keys.added : imported)
+        }
+    }
+
+    private func rotate(
+        _ publisher: CollectionPublisher,
+        _ role: RoleName,
+        to holder: CollectionPublisher.KeyHolder
+    ) async throws {
+        do {
+            try await publisher.rotateKey(of: role, to: holder)
+        } catch let error as TrustClientError where error.code == .noTrustData {
+            guard try await self.cache.read(.root, of: self.gun) != nil,
+                try await self.cache.read(.timestamp, of: self.gun) == nil
+            else { throw error }
+            _ = try await publisher.publish([])
+            try await publisher.rotateKey(of: role, to: holder)
+        }
+    }
+
+    /// Imports a private key of somebody's file.
+    /// - Returns: its id; nil for no file.
+    private func importKey(_ path: String?, role: RoleName, notedBy keys: NotedKeys) async throws -> KeyID? {
+        guard let path else { return nil }
+        let store = try await KeyStore(trustDirectory: self.settings.trustDirectory)
+        let known = Set(try await store.list().map(\.id))
+        let bytes = try await Self.read(path, limit: 64 << 10)
+        var file: PrivateKeyPEM
+        do {
+            file = try PrivateKeyPEM(String(decoding: bytes, as: UTF8.self))
+        } catch let error as KeyStoreError {
+            throw KeyStoreError(error.code, "\(path): \(error.message)")
+        }
+        file.attributes.role = role
+        file.attributes.gun = self.gun.text
+        let id = try await store.importKey(file, passphrases: self.passphrases).id
+        if !known.contains(id) { keys.note(id) }
+        return id
+    }
+
+    private static func read(_ path: String, limit: Int) async throws -> [UInt8] {
+        do {
+            guard let bytes = try await BlockingWork.run({ try DurableFile.read(path, limit: limit) }) else {
+                throw TrustClientError(.storage, "there is no file \(path)")
+            }
+            return bytes
+        } catch let error as FileSystemError {
+            throw TrustClientError(.storage, error.description)
+        }
+    }
+}
