@@ -134,7 +134,7 @@ let package = Package(
         .target(
             name: "ContentTrust",
             dependencies: [
-                "DurableFiles", "TUF", "OCI", "KeyStore", "NotaryAPI", "HTTPAccess", "TrustClient", "RegistryClient",
+                "Ceremony", "DurableFiles", "TUF", "OCI", "KeyStore", "NotaryAPI", "HTTPAccess", "TrustClient", "RegistryClient",
                 logging, nioSSL,
             ]
         ),

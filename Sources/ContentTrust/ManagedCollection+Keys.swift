@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Ceremony
 import DurableFiles
 import KeyStore
 import NotaryAPI
@@ -42,6 +43,48 @@ extension ManagedCollection {
         }
     }
 
+    /// Makes the collection with keys of several holders. Where the keys here are too few, its first metadata waits for signatures of
+    /// others, and the publish after that brings it to the server.
+    /// - Parameters:
+    ///   - signers: files of public keys, PEM, and thresholds, of root (certificates in the collection's name), targets and snapshot. A
+    ///     role that has none gets a key made here.
+    /// - Returns: the ids of the root keys as metadata names them, for pins; what waits.
+    /// - Throws: as ``initialize(rootKeyFile:rootCertificateFile:serverManagesSnapshot:)``.
+    package func initialize(
+        signers files: [RoleName: (files: [String], threshold: Int64)],
+        serverManagesSnapshot: Bool
+    ) async throws -> (rootKeyIDs: [KeyID], pending: [SigningCeremony]) {
+        try await self.refuseImageName()
+        var signers: [RoleName: CollectionPublisher.Signers] = [:]
+        for (role, given) in files {
+            var keys: [PublicKey] = []
+            for file in given.files { keys.append(try await self.publicKey(file, of: role)) }
+            signers[role] = CollectionPublisher.Signers(keys: keys, threshold: given.threshold)
+        }
+        return try await self.open { [signers] publisher, keys in
+            do {
+                return try await publisher.initialize(signers: signers, serverManagesSnapshot: serverManagesSnapshot)
+            } catch {
+                let isMade = (try? await self.cache.read(.root, of: self.gun)) != nil
+                if !isMade, (try? await self.ceremonies.areGoingOn()) != true { await self.forgetNew(keys) }
+                throw error
+            }
+        }
+    }
+
+    /// A key of somebody's, from a file: of the root a certificate, of other roles the bare key.
+    private func publicKey(_ path: String, of role: RoleName) async throws -> PublicKey {
+        let bytes = try await Self.read(path, limit: PublicKeyFile.limit)
+        do {
+            guard role == .root else {
+                return try PublicKeyFile.listedKey(bytes, at: self.now()).withoutCertificate
+            }
+            return try PublicKeyFile.rootCertificate(bytes, for: self.gun.text, at: self.now())
+        } catch {
+            throw TrustClientError(.invalid, "\(path) cannot be a key of the \(role) of \(self.gun): \(error)")
+        }
+    }
+
     func initialize(
         _ publisher: CollectionPublisher,
         _ keys: NotedKeys,
@@ -77,11 +120,42 @@ extension ManagedCollection {
 
 extension ManagedCollection {
     /// What a rotation did.
-    package struct Rotation: Sendable, Hashable {
+    package struct Rotation: Sendable {
         /// The role.
         package let role: RoleName
         /// The canonical ids of its new keys; none when the server has made one.
         package let keyIDs: [KeyID]
+        /// The new root, and what else changes with it, that waits for signatures of others.
+        package let pending: [SigningCeremony]
+    }
+
+    /// Changes the keys or the threshold of a top-level role: keys of others, of which there are public halves. The new root is
+    /// published at once, or waits for signatures of others.
+    /// - Parameters:
+    ///   - files: public keys that sign from now on, PEM; of the root certificates in the collection's name.
+    ///   - removed: ids of keys that no longer do.
+    ///   - keepsOthers: whether the keys that are there stay.
+    ///   - threshold: how many must sign from now on; nil leaves it.
+    /// - Throws: ``TrustClientError``, with code `invalid` for what the role cannot have.
+    package func changeKeys(
+        of role: RoleName,
+        adding files: [String],
+        removing removed: [KeyID],
+        keepsOthers: Bool,
+        threshold: Int64?
+    ) async throws -> Rotation {
+        var keys: [PublicKey] = []
+        for file in files { keys.append(try await self.publicKey(file, of: role)) }
+        let edit = CollectionPublisher.KeysEdit(
+            add: keys,
+            remove: removed,
+            replacesAll: !keepsOthers && removed.isEmpty,
+            threshold: threshold
+        )
+        return try await self.open { publisher, _ in
+            let outcome = try await publisher.changeKeys(of: role, edit)
+            return Rotation(role: role, keyIDs: edit.add.map(\.id), pending: outcome.pending)
+        }
     }
 
     /// Replaces the key of a top-level role and publishes the new root at once. Staged changes stay staged. A collection that was
@@ -107,16 +181,17 @@ extension ManagedCollection {
         }
         return try await self.open { publisher, keys in
             var imported: [KeyID] = []
+            var pending: [SigningCeremony] = []
             do {
                 for file in keyFiles {
                     if let id = try await self.importKey(file, role: role, notedBy: keys) { imported.append(id) }
                 }
-                try await self.rotate(publisher, role, to: serverManaged ? .server : .local(imported))
+                pending = try await self.rotate(publisher, role, to: serverManaged ? .server : .local(imported))
             } catch {
                 if Self.isCertainlyUnsent(error) { await keys.removeAdded() }
                 throw error
             }
-            return Rotation(role: role, keyIDs: imported.isEmpty ? keys.added : imported)
+            return Rotation(role: role, keyIDs: imported.isEmpty ? keys.added : imported, pending: pending)
         }
     }
 
@@ -124,15 +199,15 @@ extension ManagedCollection {
         _ publisher: CollectionPublisher,
         _ role: RoleName,
         to holder: CollectionPublisher.KeyHolder
-    ) async throws {
+    ) async throws -> [SigningCeremony] {
         do {
-            try await publisher.rotateKey(of: role, to: holder)
+            return try await publisher.rotateKey(of: role, to: holder).pending
         } catch let error as TrustClientError where error.code == .noTrustData {
             guard try await self.cache.read(.root, of: self.gun) != nil,
                 try await self.cache.read(.timestamp, of: self.gun) == nil
             else { throw error }
             _ = try await publisher.publish([])
-            try await publisher.rotateKey(of: role, to: holder)
+            return try await publisher.rotateKey(of: role, to: holder).pending
         }
     }
 

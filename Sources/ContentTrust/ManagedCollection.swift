@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Ceremony
 package import FoundationEssentials
 package import KeyStore
 package import NotaryAPI
@@ -31,13 +32,15 @@ package struct ManagedCollection: Sendable {
     }
 
     /// What a publish did.
-    package struct Publication: Sendable, Hashable {
+    package struct Publication: Sendable {
         /// The roles that were sent; none when there was nothing to publish.
         package let roles: [RoleName]
         /// Whether the collection is new on the server.
         package let isFirst: Bool
         /// The ids of the root keys of a collection that this publish has made, for pins; empty for one that was there.
         package let newRootKeyIDs: [KeyID]
+        /// The metadata that waits for signatures of others.
+        package let pending: [SigningCeremony]
     }
 
     /// What is known and staged.
@@ -46,10 +49,17 @@ package struct ManagedCollection: Sendable {
         package let known: KnownCollection?
         /// The changes that wait for the next publish, in order.
         package let staged: [Change]
+        /// The places of those that are in metadata which waits for signatures.
+        package let waiting: Set<Int>
+        /// Metadata that waits for signatures.
+        package let ceremonies: [SigningCeremony]
     }
 
     var cache: MetadataCache { MetadataCache(directory: self.settings.trustDirectory) }
     var changelist: Changelist { Changelist(of: self.gun, in: self.cache) }
+
+    /// What waits for signatures here.
+    package var ceremonies: CollectionCeremonies { CollectionCeremonies(of: self.gun, in: self.cache) }
 
     /// Opens the collection for the time that the body runs.
     func open<Result: Sendable>(
@@ -96,17 +106,23 @@ extension ManagedCollection {
     /// What is staged, and what is known of the collection. The server is not asked.
     /// - Throws: ``TrustClientError`` with code `invalid` for a staged change that cannot be read, `signature` or `storage`.
     package func status() async throws -> Status {
-        Status(
+        let entries = try await self.changelist.entries()
+        let waiting = Set(try await self.ceremonies.changes())
+        return Status(
             known: try await self.cache.known(self.gun),
-            staged: try await self.changelist.entries().map(\.change)
+            staged: entries.map(\.change),
+            waiting: Set(entries.indices.filter { waiting.contains(entries[$0].name) }),
+            ceremonies: try await self.ceremonies.all()
         )
     }
 
-    /// Drops all staged changes, those that cannot be read included.
+    /// Drops all staged changes, those that cannot be read included, and what waits for signatures.
     /// - Returns: how many there were.
     /// - Throws: ``TrustClientError`` with code `storage`.
     package func reset() async throws -> Int {
-        try await self.changelist.removeAll()
+        // What waits first: it is made of what is staged.
+        try await self.ceremonies.drop()
+        return try await self.changelist.removeAll()
     }
 
     /// Drops the changes at these places of ``Status/staged``: all of them or none.
@@ -154,12 +170,16 @@ extension ManagedCollection {
     /// is published for the first time. One that nobody knows is made, with its snapshot key here, as `notary` does, if
     /// anything is staged.
     ///
-    /// - Throws: ``TrustClientError``; `KeyStoreError` when a key cannot be opened. What is staged stays staged then.
-    package func publish() async throws -> Publication {
+    /// - Parameter policy: what happens when the keys here are too few.
+    /// - Throws: ``TrustClientError``; `KeyStoreError` when a key cannot be opened. What is staged stays staged then. `CeremonyError`
+    ///   for what is wrong with metadata that waits for signatures.
+    package func publish(
+        _ policy: CollectionPublisher.CeremonyPolicy = .whereThresholdsAsk
+    ) async throws -> Publication {
         try await self.refuseImageName()
         return try await self.open { publisher, keys in
             do {
-                return Publication(try await publisher.publish())
+                return Publication(try await publisher.publish(policy))
             } catch let error as TrustClientError where error.code == .noTrustData {
                 guard try await self.cache.read(.root, of: self.gun) == nil else { throw error }
                 guard try await !self.changelist.entries().isEmpty else {
@@ -228,6 +248,11 @@ extension ManagedCollection {
 
 extension ManagedCollection.Publication {
     init(_ outcome: CollectionPublisher.Outcome, newRootKeyIDs: [KeyID] = []) {
-        self.init(roles: outcome.roles, isFirst: outcome.isFirst, newRootKeyIDs: newRootKeyIDs)
+        self.init(
+            roles: outcome.roles,
+            isFirst: outcome.isFirst,
+            newRootKeyIDs: newRootKeyIDs,
+            pending: outcome.pending
+        )
     }
 }

@@ -79,7 +79,7 @@ extension TrustedImages {
                 }
             }
             let outcome = try await publisher.publish(roles.map { .add(tag.description, target, to: $0) })
-            try outcome.requireComplete(of: client.ceremonies)
+            try client.ceremonies.requireComplete(outcome.pending)
             return PushedImage(
                 reference: reference,
                 descriptor: descriptor,

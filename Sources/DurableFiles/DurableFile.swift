@@ -189,6 +189,13 @@ extension DurableFile {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
+    /// The permissions of what is there under a name, and whether it is a regular file; nil for nothing. Links are followed.
+    package static func mode(of path: String) -> (permissions: UInt16, isRegular: Bool)? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        return (UInt16(truncatingIfNeeded: status.st_mode & 0o777), status.st_mode & S_IFMT == S_IFREG)
+    }
+
     /// Runs `body` while no other process or task that locks it holds the directory: an advisory lock on the directory
     /// itself, so that no file is left behind that others could stumble on.
     /// With `isRequired` false it goes on without where the file system has no locks.

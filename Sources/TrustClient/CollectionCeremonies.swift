@@ -50,6 +50,19 @@ package struct CollectionCeremonies: Sendable {
     /// Drops all that waits, and the signatures on it. What is staged stays staged.
     package func drop() async throws { try await self.withFolder { try $0.removeAll() } }
 
+    /// For who has nothing more to say where signatures are missing.
+    /// - Parameter pending: what a publish has left to wait.
+    /// - Throws: ``TrustClientError`` with code `incomplete` that names the files and whose signatures are missing.
+    package func requireComplete(_ pending: [SigningCeremony]) throws {
+        guard !pending.isEmpty else { return }
+        let missing = pending.map { "\(self.path(of: $0)): \(CeremonyReport($0).missing)" }
+        throw TrustClientError(
+            .incomplete,
+            "nothing is published of what waits for signatures: \(missing.joined(separator: "; ")). Hand the file around for hallmark "
+                + "sign, then hallmark publish \(self.gun)"
+        )
+    }
+
     /// Puts metadata where it waits.
     /// - Throws: ``TrustClientError`` with code `invalid` when other metadata waits already.
     func begin(_ ceremonies: [SigningCeremony], changes: [String]) async throws {

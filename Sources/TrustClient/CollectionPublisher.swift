@@ -36,18 +36,6 @@ package struct CollectionPublisher: Sendable {
         }
 
         static let nothing = Outcome(roles: [], isFirst: false)
-
-        /// For who has nothing more to say where signatures are missing.
-        /// - Throws: ``TrustClientError`` with code `incomplete` that names the files and whose signatures are missing.
-        package func requireComplete(of ceremonies: CollectionCeremonies) throws {
-            guard !self.pending.isEmpty else { return }
-            let missing = self.pending.map { "\(ceremonies.path(of: $0)): \(CeremonyReport($0).missing)" }
-            throw TrustClientError(
-                .incomplete,
-                "signatures are missing, and nothing that waits for them is published: \(missing.joined(separator: "; ")). Hand the "
-                    + "file around for hallmark sign, then hallmark publish \(ceremonies.gun)"
-            )
-        }
     }
 }
 

@@ -67,9 +67,8 @@ extension FoundTarget {
 
     /// Replaces a file, or writes into what is there if it is none, such as a device.
     private static func write(_ source: ContentSource, _ verifier: inout ContentVerifier, _ path: String) throws {
-        var status = stat()
-        let isThere = stat(path, &status) == 0
-        guard !isThere || status.st_mode & S_IFMT == S_IFREG else {
+        let present = DurableFile.mode(of: path)
+        guard present?.isRegular ?? true else {
             return try self.spool(source, &verifier) { temporary in
                 let descriptor = try systemCall("open", path) { open(path, O_WRONLY | O_CLOEXEC) }
                 defer { close(descriptor) }
@@ -77,9 +76,9 @@ extension FoundTarget {
             }
         }
         // Where the path is a link, what it leads to is replaced.
-        let target = isThere ? URL(fileURLWithPath: path).resolvingSymlinksInPath().path : path
+        let target = present != nil ? URL(fileURLWithPath: path).resolvingSymlinksInPath().path : path
         let name = "\(DurableFile.directory(of: target))/.\(UInt64.random(in: .min ... .max)).tmp"
-        let mode = isThere ? status.st_mode & 0o777 : 0o666
+        let mode = mode_t(present?.permissions ?? 0o666)
         let descriptor = try systemCall("create", path) { open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode) }
         do {
             defer { close(descriptor) }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Ceremony
 import ContentTrust
 import Foundation
 import NotaryAPI
@@ -23,6 +24,7 @@ struct CollectionStatusReport: Encodable {
         let role: String
         let type: String
         let path: String?
+        let waitsForSignatures: Bool
     }
 
     let name: String
@@ -30,6 +32,7 @@ struct CollectionStatusReport: Encodable {
     let read: Bool?
     let roles: [Role]
     let staged: [Change]
+    let pending: [CeremonyReport]
 
     init(_ gun: GUN, _ status: ManagedCollection.Status) {
         self.name = gun.text
@@ -50,9 +53,11 @@ struct CollectionStatusReport: Encodable {
                 action: change.action.rawValue,
                 role: change.role.text,
                 type: change.subject.rawValue,
-                path: change.path.isEmpty ? nil : change.path
+                path: change.path.isEmpty ? nil : change.path,
+                waitsForSignatures: status.waiting.contains(number)
             )
         }
+        self.pending = status.ceremonies.map { CeremonyReport($0) }
     }
 
     static func text(_ gun: GUN, _ status: ManagedCollection.Status) -> String {
@@ -66,6 +71,11 @@ struct CollectionStatusReport: Encodable {
             parts.append("Unpublished changes for \(gun):")
             parts.append(Table(["#", "ACTION", "SCOPE", "TYPE", "PATH"], rows).text)
         }
+        if !status.waiting.isEmpty {
+            let numbers = status.waiting.sorted().map(String.init).joined(separator: ", ")
+            parts.append("In what waits for signatures: \(numbers)")
+        }
+        parts += status.ceremonies.map { CeremonyReport($0).text }
         guard let known = status.known else { return parts.joined(separator: "\n\n") }
         parts.append(known.wasRead ? "As last read from the server:" : "Initialized here, never read from the server:")
         let now = Expiry(Date())

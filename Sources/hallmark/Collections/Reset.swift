@@ -4,11 +4,12 @@ import ArgumentParser
 import ContentTrust
 import NotaryAPI
 import TUFRepository
+import TrustClient
 
 /// `hallmark reset`
 struct Reset: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Drop what is staged, and in a directory what waits for signatures."
+        abstract: "Drop what is staged, and what waits for signatures."
     )
 
     @OptionGroup var operand: CollectionOperand
@@ -23,18 +24,25 @@ struct Reset: AsyncParsableCommand {
     )
     var numbers: [String] = []
 
-    @Flag(help: "Drop all changes. In a directory this is always so.")
+    @Flag(help: "Drop all changes, and what waits for signatures. In a directory this is always so.")
     var all = false
+
+    @Flag(help: "On a trust server, drop only what waits for signatures: what it was made of stays staged.")
+    var pending = false
 
     @OptionGroup var trust: TrustOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
-        try self.operand.collection.check(onlyServers: [("--number", !self.numbers.isEmpty)])
+        try self.operand.collection.check(onlyServers: [
+            ("--number", !self.numbers.isEmpty), ("--pending", self.pending),
+        ])
         guard self.operand.collection.isGUN else { return }
         let places = try self.places
-        guard self.all == places.isEmpty else {
-            throw ValidationError("say which changes: --all, or --number with the numbers that hallmark status shows")
+        guard [self.all, self.pending, !places.isEmpty].count(where: { $0 }) == 1 else {
+            throw ValidationError(
+                "say which changes: --all, --number with the numbers that hallmark status shows, or --pending"
+            )
         }
     }
 
@@ -55,6 +63,11 @@ struct Reset: AsyncParsableCommand {
         case .gun(let gun):
             let collection = try self.trust.managed(gun)
             let places = try self.places
+            if self.pending {
+                try await collection.ceremonies.drop()
+                report.say("Dropped what waited for signatures for repository \(gun)")
+                break
+            }
             report.add(
                 dropped: self.all ? try await collection.reset() : try await collection.reset(at: places)
             )

@@ -30,6 +30,7 @@ extension ManagedCollection {
             report.add(publication)
         }
         report.finish()
+        if let publication { try self.ceremonies.requireComplete(publication.pending) }
     }
 }
 

@@ -2,9 +2,12 @@
 
 import ArgumentParser
 import ContentTrust
+import DurableFiles
+import KeyStore
 import NotaryAPI
 import TUF
 import TUFRepository
+import TrustClient
 
 /// `hallmark key rotate`
 struct KeyRotate: AsyncParsableCommand {
@@ -13,7 +16,9 @@ struct KeyRotate: AsyncParsableCommand {
         abstract: "Replace the keys of a role: on a trust server at once, in a directory with the next publish.",
         discussion: """
             On a trust server: needs the root key. With no --key a new one is made in the trust directory, or by the server \
-            with --server-managed. What is staged stays staged.
+            with --server-managed. With --keep, --remove or --threshold, or where --key names public keys (of the root \
+            certificates in the collection's name), the keys of others change. Where the root takes more signatures than there \
+            are keys here, tuf/GUN/pending in the trust directory holds what others have to sign. What is staged stays staged.
 
             In a directory: with no --key a new one is made in the trust directory. The keys that are replaced sign once more \
             if they are at hand, so that no reader is refused meanwhile; a new root needs the signatures of the old root keys \
@@ -34,8 +39,8 @@ struct KeyRotate: AsyncParsableCommand {
         name: [.customShort("k"), .customLong("key")],
         parsing: .singleValue,
         help: ArgumentHelp(
-            "A key from now on; may be repeated. On a trust server a private key, PEM, which is imported; in a directory a "
-                + "public key.",
+            "A key from now on, PEM; may be repeated. On a trust server a private key, which is imported, or a public one or "
+                + "certificate; in a directory a public key.",
             valueName: "file"
         )
     )
@@ -47,17 +52,17 @@ struct KeyRotate: AsyncParsableCommand {
     )
     var serverManaged = false
 
-    @Flag(help: "In a directory: keep the keys that are there.")
+    @Flag(help: "Keep the keys that are there.")
     var keep = false
 
     @Option(
         name: .customLong("remove"),
         parsing: .singleValue,
-        help: ArgumentHelp("In a directory: only remove this key; may be repeated.", valueName: "id")
+        help: ArgumentHelp("Only remove this key; may be repeated.", valueName: "id")
     )
     var removed: [String] = []
 
-    @Option(help: ArgumentHelp("In a directory: how many keys must sign from now on.", valueName: "number"))
+    @Option(help: ArgumentHelp("How many keys must sign from now on.", valueName: "number"))
     var threshold: Int64?
 
     @Option(
@@ -77,11 +82,13 @@ struct KeyRotate: AsyncParsableCommand {
     func validate() throws {
         try self.operand.collection.check(
             onlyDirectories: [
-                ("--keep", self.keep), ("--remove", !self.removed.isEmpty), ("--threshold", self.threshold != nil),
-                ("--algorithm", self.algorithm != nil),
+                ("--algorithm", self.algorithm != nil)
             ],
             onlyServers: [("--server-managed", self.serverManaged)]
         )
+        guard !self.serverManaged || !(self.keep || !self.removed.isEmpty || self.threshold != nil) else {
+            throw ValidationError("with --server-managed the server's key is the only one")
+        }
         guard !self.serverManaged || self.files.isEmpty else {
             throw ValidationError("with --server-managed the server makes the key: leave --key out")
         }
@@ -95,16 +102,49 @@ struct KeyRotate: AsyncParsableCommand {
     }
 
     private func rotate(_ gun: GUN) async throws {
-        let rotation = try await self.trust.managed(gun).rotateKey(
-            of: RoleName(self.role),
-            serverManaged: self.serverManaged,
-            keyFiles: self.files.map(\.expandingTilde)
-        )
+        let collection = try self.trust.managed(gun)
+        let rotation = try await self.rotation(of: collection)
         var report = ChangeReport(gun.text, self.output)
         report.add(rotation: rotation)
-        report.say("Successfully rotated \(self.role) key for repository \(gun)")
+        if rotation.pending.isEmpty { report.say("Successfully rotated \(self.role) key for repository \(gun)") }
         for id in rotation.keyIDs { report.say("The new key is \(id)") }
         report.finish()
+        try collection.ceremonies.requireComplete(rotation.pending)
+    }
+
+    private func rotation(of collection: ManagedCollection) async throws -> ManagedCollection.Rotation {
+        let files = self.files.map(\.expandingTilde)
+        let changesOthers = self.keep || !self.removed.isEmpty || self.threshold != nil
+        let arePublic = try await Self.arePublic(files)
+        guard changesOthers || arePublic else {
+            return try await collection.rotateKey(
+                of: RoleName(self.role),
+                serverManaged: self.serverManaged,
+                keyFiles: files
+            )
+        }
+        guard !files.isEmpty || self.keep || !self.removed.isEmpty else {
+            throw ValidationError(
+                "say with --key which keys are to sign, or with --keep that those stay that are there"
+            )
+        }
+        return try await collection.changeKeys(
+            of: RoleName(self.role),
+            adding: files,
+            removing: self.removed.map { KeyID($0) },
+            keepsOthers: self.keep,
+            threshold: self.threshold
+        )
+    }
+
+    /// Whether files hold public halves, so that their private keys need not be here.
+    private static func arePublic(_ files: [String]) async throws -> Bool {
+        for file in files {
+            let bytes = try await BlockingWork.run { try DurableFile.read(file, limit: PublicKeyFile.limit) }
+            // One that is not there is for others to complain of.
+            if bytes.map({ String(decoding: $0, as: UTF8.self).contains("PRIVATE KEY-----") }) ?? true { return false }
+        }
+        return !files.isEmpty
     }
 
     private func rotate(_ directory: String) async throws {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Ceremony
 import ContentTrust
 import TUF
 import TUFRepository
@@ -40,6 +41,7 @@ struct ChangeReport {
     }
 
     mutating func add(rotation: ManagedCollection.Rotation) {
+        self.add(pending: rotation.pending)
         self.content.rotated = .init(
             role: rotation.role.text,
             keys: rotation.keyIDs.map(\.text),
@@ -54,7 +56,9 @@ struct ChangeReport {
         self.add(rootKeys: publication.newRootKeyIDs)
         let name = self.content.name
         for id in publication.newRootKeyIDs { self.notice("Made \(name) with root key \(id)") }
+        self.add(pending: publication.pending)
         if publication.roles.isEmpty {
+            guard publication.pending.isEmpty else { return }
             self.say("Nothing to publish for repository \(name)")
         } else {
             self.say("Successfully published changes for repository \(name)")
@@ -65,6 +69,11 @@ struct ChangeReport {
     mutating func add(published roles: [(role: RoleName, version: Int64)]) {
         self.content.published = (self.content.published ?? []) + roles.map { .init(role: $0.text, version: $1) }
         for (role, version) in roles { self.say("Published \(role) version \(version)") }
+    }
+
+    /// Metadata that waits for signatures.
+    mutating func add(pending: [SigningCeremony]) {
+        if !pending.isEmpty { self.content.pending = pending.map { CeremonyReport($0) } }
     }
 
     mutating func add(dropped count: Int?) { self.content.dropped = count }
@@ -100,6 +109,7 @@ struct ChangeReport {
         var newKeys: [NewKey]?
         var newRootKeys: [String]?
         var rotated: Rotated?
+        var pending: [CeremonyReport]?
         var dropped: Int?
         var deleted: String?
     }

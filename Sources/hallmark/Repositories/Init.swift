@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Ceremony
 import ContentTrust
 import KeyStore
 import NotaryAPI
@@ -14,10 +15,12 @@ struct Init: AsyncParsableCommand {
         abstract: "Begin a collection on a trust server, or a repository in a directory that any web server can serve.",
         discussion: """
             On a trust server: what is made stays on this machine until hallmark publish, or --publish. The root key is the \
-            one that --rootkey or --rootcert names, else the first one in the trust directory, else a new one.
+            one that --rootkey or --rootcert names, else the first one in the trust directory, else a new one. Root keys that \
+            --key names are certificates in the collection's name (hallmark key generate --certificate).
 
-            In a directory: a role that no --key is given for gets a new one, in the trust directory. Where the keys at hand \
-            do not meet a threshold, DIR/pending holds what others have to sign (hallmark sign) before hallmark publish.
+            A role that no --key is given for gets a new one, in the trust directory. Where the keys at hand do not meet a \
+            threshold, DIR/pending, or tuf/GUN/pending in the trust directory, holds what others have to sign (hallmark sign) \
+            before hallmark publish.
             """
     )
 
@@ -52,7 +55,7 @@ struct Init: AsyncParsableCommand {
         name: .customLong("key"),
         parsing: .singleValue,
         help: ArgumentHelp(
-            "A public key, PEM, that signs for root, targets, snapshot or timestamp.",
+            "A public key, PEM, that signs for root, targets, snapshot or, in a directory, timestamp.",
             valueName: "role=file"
         ),
         transform: RoleOption.init(argument:)
@@ -110,7 +113,6 @@ struct Init: AsyncParsableCommand {
     func validate() throws {
         try self.operand.collection.check(
             onlyDirectories: [
-                ("--key", !self.keys.isEmpty), ("--threshold", !self.thresholds.isEmpty),
                 ("--expires", !self.validities.isEmpty), ("--margin", !self.margins.isEmpty),
                 ("--algorithm", self.algorithm != nil), ("--no-consistent-snapshot", !self.consistentSnapshot),
             ],
@@ -119,12 +121,20 @@ struct Init: AsyncParsableCommand {
                 ("--server-managed-snapshot", self.serverManagedSnapshot),
             ]
         )
+        guard !self.isShared || (self.rootkey == nil && self.rootcert == nil) else {
+            throw ValidationError(
+                "--rootkey and --rootcert are for one root key alone, --key and --threshold for several"
+            )
+        }
         for option in self.keys + self.thresholds where !RoleName.topLevel.contains(option.role) {
             throw ValidationError("\(option.role) is none of root, targets, snapshot and timestamp")
         }
         _ = try self.settings
         _ = try self.threshold(of: .root)
     }
+
+    /// Whether on a trust server somebody else may have keys too.
+    private var isShared: Bool { self.operand.collection.isGUN && !(self.keys.isEmpty && self.thresholds.isEmpty) }
 
     private var settings: RepositorySettings {
         get throws {
@@ -164,9 +174,32 @@ struct Init: AsyncParsableCommand {
         }
     }
 
+    private func makeShared(
+        _ collection: ManagedCollection
+    ) async throws -> (rootKeyIDs: [KeyID], pending: [SigningCeremony]) {
+        var signers: [RoleName: (files: [String], threshold: Int64)] = [:]
+        for role in Set((self.keys + self.thresholds).map(\.role)) {
+            let files = self.keys.filter { $0.role == role }.map(\.value.expandingTilde)
+            signers[role] = (files, try self.threshold(of: role))
+        }
+        return try await collection.initialize(signers: signers, serverManagesSnapshot: self.serverManagedSnapshot)
+    }
+
     private func make(_ gun: GUN) async throws {
         let collection = try self.trust.managed(gun)
         var report = ChangeReport(gun.text, self.output)
+        if self.isShared {
+            let made = try await self.makeShared(collection)
+            report.add(rootKeys: made.rootKeyIDs)
+            report.add(pending: made.pending)
+            report.say(
+                "Initialized \(gun.text) here with root keys \(made.rootKeyIDs.map(\.text).joined(separator: ", "))"
+            )
+            report.notice(try self.backup)
+            if made.pending.isEmpty, self.publish { report.add(try await collection.publishInitialized()) }
+            report.finish()
+            return try collection.ceremonies.requireComplete(made.pending)
+        }
         let root = try await collection.initialize(
             rootKeyFile: self.rootkey?.expandingTilde,
             rootCertificateFile: self.rootcert?.expandingTilde,

@@ -4,6 +4,7 @@ import ArgumentParser
 import ContentTrust
 import TUF
 import TUFRepository
+import TrustClient
 
 /// `hallmark publish`
 struct Publish: AsyncParsableCommand {
@@ -13,22 +14,34 @@ struct Publish: AsyncParsableCommand {
             To a trust server: all or nothing; what is staged stays so until the server has it. A collection that nobody knows \
             is begun, as hallmark init does, if anything is staged for it.
 
-            In a directory: everything is verified as a client would before a file is written. Exit code 12 when signatures \
-            are missing: the files to be signed are in DIR/pending then, and nothing is published.
+            In a directory: everything is verified as a client would before a file is written.
+
+            Exit code 12 when signatures are missing: the files to be signed are in DIR/pending then, or in tuf/GUN/pending in \
+            the trust directory, and nothing of it is published.
             """
     )
 
     @OptionGroup var operand: CollectionOperand
+    @Flag(help: "On a trust server: have others sign also what takes one signature, whose key is not here.")
+    var ceremony = false
+
     @OptionGroup var trust: TrustOptions
     @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        try self.operand.collection.check(onlyServers: [("--ceremony", self.ceremony)])
+    }
 
     func run() async throws {
         var report = ChangeReport(self.operand.collection.name, self.output)
         switch try self.operand.collection.changeable(by: "publish") {
         case .gun(let gun):
             report.say("Pushing changes to \(gun)")
-            report.add(try await self.trust.managed(gun).publish())
+            let collection = try self.trust.managed(gun)
+            let publication = try await collection.publish(self.ceremony ? .always : .whereThresholdsAsk)
+            report.add(publication)
             report.finish()
+            try collection.ceremonies.requireComplete(publication.pending)
         case .directory(let directory):
             try await self.trust.repository(directory).finish(&report, publishing: true)
         }
