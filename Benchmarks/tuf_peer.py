@@ -175,7 +175,7 @@ def main():
     if verb == "refresh":
         times = {}
         refresh(times, *rest[:3], int(rest[3]), *rest[4:])
-        return print(json.dumps({"peakKiB": peak(), **times}))
+        return print(json.dumps({**memory(), **times}))
     if verb == "seed":
         return print(json.dumps({"seed": SEED}))
     root = Metadata.from_file(rest[0])

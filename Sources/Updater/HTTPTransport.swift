@@ -128,7 +128,7 @@ public final class HTTPTransport: RepositoryTransport {
         _ file: RepositoryFile,
         from offset: Int64,
         limit: Int64,
-        _ sink: ([UInt8]) async throws -> Void
+        _ sink: Sink
     ) async throws {
         var received = offset
         var attempt = 1
@@ -155,7 +155,7 @@ public final class HTTPTransport: RepositoryTransport {
         _ file: RepositoryFile,
         _ received: inout Int64,
         _ limit: Int64,
-        _ sink: ([UInt8]) async throws -> Void
+        _ sink: Sink
     ) async throws {
         let (base, client) =
             switch file {

@@ -34,7 +34,7 @@ public final class MemoryTransport: RepositoryTransport {
         _ file: RepositoryFile,
         from offset: Int64,
         limit: Int64,
-        _ sink: ([UInt8]) async throws -> Void
+        _ sink: Sink
     ) async throws {
         let bytes = self.state.withLock { state in
             state.requests.append(file)

@@ -19,7 +19,7 @@ public struct MirrorTransport: RepositoryTransport {
         _ file: RepositoryFile,
         from offset: Int64,
         limit: Int64,
-        _ sink: ([UInt8]) async throws -> Void
+        _ sink: Sink
     ) async throws {
         var received = offset
         var failures: [TransportError] = []

@@ -6,6 +6,9 @@
 /// your own need not check anything of what it hands out: it has to keep to the limit, to say what failed with a
 /// ``TransportError``, and to give up by itself when nothing comes.
 public protocol RepositoryTransport: Sendable {
+    /// Takes the next piece of a file.
+    typealias Sink = ([UInt8]) async throws -> Void
+
     /// Hands out a file piece by piece, beginning at an offset.
     ///
     /// Whatever breaks in between, the pieces follow one another: a transport that begins anew leaves out what came already.
@@ -20,7 +23,7 @@ public protocol RepositoryTransport: Sendable {
         _ file: RepositoryFile,
         from offset: Int64,
         limit: Int64,
-        _ sink: ([UInt8]) async throws -> Void
+        _ sink: Sink
     ) async throws
 }
 

@@ -50,7 +50,7 @@ struct ArchiveTransport: RepositoryTransport {
         _ file: RepositoryFile,
         from offset: Int64,
         limit: Int64,
-        _ sink: ([UInt8]) async throws -> Void
+        _ sink: Sink
     ) async throws {
         guard let bytes = self.files[file.urlPath] else {
             throw TransportError(.notFound, "the archive has no \(file.urlPath)")

@@ -24,7 +24,7 @@ private final class FlakyTransport: RepositoryTransport {
         _ file: RepositoryFile,
         from offset: Int64,
         limit: Int64,
-        _ sink: ([UInt8]) async throws -> Void
+        _ sink: Sink
     ) async throws {
         guard case .target = file else {
             return try await self.transport.stream(file, from: offset, limit: limit, sink)

@@ -18,7 +18,7 @@ private struct FailingTransport: RepositoryTransport {
         _ file: RepositoryFile,
         from offset: Int64,
         limit: Int64,
-        _ sink: ([UInt8]) async throws -> Void
+        _ sink: Sink
     ) async throws {
         guard self.fails(file) else { return try await self.transport.stream(file, from: offset, limit: limit, sink) }
         if self.budget > 0 {
