@@ -42,7 +42,12 @@ package struct TrustServer: Sendable {
         let health = HealthChecks(logger: logger)
         health.register("DB operational") { try await store.check() }
         health.register("Trust operational") { try await keys.check() }
-        let renewal = Renewal(collections: collections, refresher: refresher, logger: logger)
+        let renewal = Renewal(
+            collections: collections,
+            refresher: refresher,
+            adoption: Adoption(store: store, signer: signer, logger: logger),
+            logger: logger
+        )
         self.renewal = renewal
         self.health = health
         self.services = [health, renewal]

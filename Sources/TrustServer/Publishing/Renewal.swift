@@ -10,25 +10,31 @@ import TUF
 final class Renewal: Service, Sendable {
     private let collections: Collections
     private let refresher: Refresher
+    private let adoption: Adoption
     private let logger: Logger
     private let sleep: @Sendable (Duration) async throws -> Void
 
     init(
         collections: Collections,
         refresher: Refresher,
+        adoption: Adoption,
         logger: Logger,
         sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
     ) {
         self.collections = collections
         self.refresher = refresher
+        self.adoption = adoption
         self.logger = logger
         self.sleep = sleep
     }
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
+            var hasAdopted = false
             while !Task.isCancelled {
                 do {
+                    if !hasAdopted { try await self.adoption.run() }
+                    hasAdopted = true
                     try await self.renewAll()
                 } catch {
                     self.logger.error("looking for what to renew failed", metadata: ["error": "\(error)"])

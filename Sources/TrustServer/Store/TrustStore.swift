@@ -52,7 +52,11 @@ struct TrustStore: Sendable {
                     """,
                     "CREATE TABLE hallmark_server_keys (key_id TEXT NOT NULL PRIMARY KEY, gun TEXT NOT NULL)",
                 ]
-            )
+            ),
+            SQLMigration(
+                name: "trust-server-2",
+                statements: ["CREATE TABLE hallmark_adopted (change_id BIGINT NOT NULL PRIMARY KEY)"]
+            ),
         ])
     }
 
