@@ -112,7 +112,8 @@ let package = Package(
             name: "TrustSigner",
             dependencies: [
                 "DurableFiles", "TUF", "KeyStore", "Database", "NotaryAPI", "SignerAPI", "HTTPService", crypto,
-                cryptoExtras, logging, nioCore, nioPosix, nioSSL, grpcCore, grpcTransport, serviceLifecycle,
+                cryptoExtras, logging, nioCore, nioPosix, nioSSL, grpcCore, grpcTransport, protobuf,
+                serviceLifecycle,
             ]
         ),
         .target(
@@ -219,7 +220,8 @@ let package = Package(
             name: "TrustSignerTests",
             dependencies: [
                 "TrustSigner", "SignerAPI", "DurableFiles", "TUF", "KeyStore", "NotaryAPI", "Database",
-                "DatabaseTesting", "HTTPService", crypto, logging, nioCore, nioPosix, nioSSL, grpcCore, grpcTransport,
+                "DatabaseTesting", "HTTPService", crypto, logging, nioCore, nioPosix, nioSSL,
+                .product(name: "NIOEmbedded", package: "swift-nio"), grpcCore, grpcTransport, protobuf,
                 serviceLifecycle,
             ]
         ),

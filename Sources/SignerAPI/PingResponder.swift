@@ -40,7 +40,8 @@ package final class PingResponder: ChannelInboundHandler {
             input = self.held
             self.held = ByteBuffer()
         }
-        // From here to the reader index is what goes on to the library, in one piece if it can.
+        // What lies between here and the reader index goes on to the library, in one piece if it can.
+        let whole = input
         var start = input.readerIndex
         while input.readableBytes > 0 {
             if self.passing > 0 {
@@ -55,12 +56,12 @@ package final class PingResponder: ChannelInboundHandler {
                 continue
             }
             guard input.readableBytes >= Self.headerSize + Self.pingPayloadSize else { break }
-            self.pass(input, from: start, context)
+            self.pass(whole, start..<input.readerIndex, context)
             input.moveReaderIndex(forwardBy: Self.headerSize)
             if let payload = input.readSlice(length: Self.pingPayloadSize) { self.answer(payload, context) }
             start = input.readerIndex
         }
-        self.pass(input, from: start, context)
+        self.pass(whole, start..<input.readerIndex, context)
         if input.readableBytes > 0 { self.held = ByteBuffer(buffer: input) }
     }
 
@@ -90,10 +91,8 @@ package final class PingResponder: ChannelInboundHandler {
         return (length, isPing)
     }
 
-    private func pass(_ input: ByteBuffer, from start: Int, _ context: ChannelHandlerContext) {
-        guard let slice = input.getSlice(at: start, length: input.readerIndex - start), slice.readableBytes > 0 else {
-            return
-        }
+    private func pass(_ input: ByteBuffer, _ range: Range<Int>, _ context: ChannelHandlerContext) {
+        guard !range.isEmpty, let slice = input.getSlice(at: range.lowerBound, length: range.count) else { return }
         context.fireChannelRead(self.wrapInboundOut(slice))
     }
 

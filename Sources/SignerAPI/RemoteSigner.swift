@@ -37,7 +37,10 @@ package final class RemoteSigner: Signer, Service {
 
     /// How long a connection whose call failed is passed over.
     private static let rest = Duration.seconds(1)
+    /// The same after one that took all its time.
+    private static let longRest = Duration.seconds(10)
     private static let pause = Duration.milliseconds(20)
+    private static let grace = Duration.seconds(1)
     /// The parts of notary-signer that a server asks for, by the names that it gives them.
     private static let services = ["grpc.health.v1.Health.KeyManagement", "grpc.health.v1.Health.Signer"]
 
@@ -63,12 +66,24 @@ package final class RemoteSigner: Signer, Service {
         }
     }
 
-    /// Keeps the connections until the service group shuts down or the task is cancelled.
+    /// Keeps the connections until the service group shuts down or the task is cancelled. Calls that are made have a little time
+    /// to finish then; a connection to a signer that says nothing is given up.
     package func run() async throws {
         try await withGracefulShutdownHandler {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for connection in self.connections { group.addTask { try await connection.run() } }
-                try await group.waitForAll()
+            try await withThrowingTaskGroup(of: Bool.self) { group in
+                for connection in self.connections {
+                    group.addTask {
+                        try await connection.run()
+                        return false
+                    }
+                }
+                group.addTask {
+                    try? await gracefulShutdown()
+                    try? await Task.sleep(for: Self.grace)
+                    return true
+                }
+                for _ in self.connections { if try await group.next() == true { break } }
+                group.cancelAll()
             }
         } onGracefulShutdown: {
             for connection in self.connections { connection.beginGracefulShutdown() }
@@ -170,7 +185,7 @@ package final class RemoteSigner: Signer, Service {
                 guard self.mayRepeat(error), attempt < attempts, deadline - .now > Self.pause else {
                     throw self.failure(error, method, at: connection.address)
                 }
-                connection.rest(for: Self.rest)
+                connection.rest(for: error.code == .deadlineExceeded ? Self.longRest : Self.rest)
             }
             try await Task.sleep(for: Self.pause * attempt)
             attempt += 1

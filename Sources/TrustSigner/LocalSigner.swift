@@ -168,6 +168,14 @@ package final class LocalSigner: Signer {
         self.cache.remove(id)
     }
 
+    /// Asks the database something small, to know whether it answers.
+    /// - Throws: ``SignerError`` with code `unavailable`.
+    package func check() async throws {
+        try await Self.reporting {
+            try await self.database.read { _ = try $0.query("SELECT 1 FROM private_keys LIMIT 1") }
+        }
+    }
+
     // MARK: - Storage
 
     private var instant: Int64 { Int64(exactly: (self.now().timeIntervalSince1970 * 1000).rounded()) ?? 0 }
