@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import KeyStore
 import NotaryAPI
 import TUF
 import Testing
-import TrustClient
+
+@testable import TrustClient
 
 @Suite("Staged changes and content")
 struct StagingTests {
