@@ -53,6 +53,8 @@ package struct ManagedCollection: Sendable {
         package let waiting: Set<Int>
         /// Metadata that waits for signatures.
         package let ceremonies: [SigningCeremony]
+        /// What waits in vain: the versions are published by now.
+        package let overtaken: [VersionedName]
     }
 
     var cache: MetadataCache { MetadataCache(directory: self.settings.trustDirectory) }
@@ -112,7 +114,8 @@ extension ManagedCollection {
             known: try await self.cache.known(self.gun),
             staged: entries.map(\.change),
             waiting: Set(entries.indices.filter { waiting.contains(entries[$0].name) }),
-            ceremonies: try await self.ceremonies.all()
+            ceremonies: try await self.ceremonies.all(),
+            overtaken: try await self.ceremonies.overtaken()
         )
     }
 

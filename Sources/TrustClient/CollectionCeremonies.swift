@@ -87,10 +87,23 @@ package struct CollectionCeremonies: Sendable {
 // MARK: - For who holds a key
 
 extension CollectionCeremonies {
-    /// The ceremonies that are going on, against what is trusted here.
+    /// What waits and, as far as is known here, can no longer be published: its version is, or a later one.
+    package func overtaken() async throws -> [VersionedName] {
+        var names: [VersionedName] = []
+        for name in try await self.withFolder({ try $0.names() }) {
+            guard let bytes = try await self.cache.read(name.role, of: self.gun),
+                let known = try? UnverifiedMetadata(bytes, format: .notary).claimedVersion, known >= name.version
+            else { continue }
+            names.append(name)
+        }
+        return names
+    }
+
+    /// The ceremonies that are going on, against what is trusted here; not those that are overtaken.
     /// - Throws: `CeremonyError`; ``TrustClientError`` with code `signature` for a damaged root, or `storage`.
     package func all() async throws -> [SigningCeremony] {
-        let pending = try await self.metadata()
+        let overtaken = Set(try await self.overtaken().map(\.role))
+        let pending = try await self.metadata().filter { !overtaken.contains($0.key) }
         guard !pending.isEmpty else { return [] }
         return try await self.reporting {
             let authority = try await self.authority(pending)

@@ -46,7 +46,8 @@ extension CollectionPublisher {
     /// server has them.
     ///
     /// Where the keys here are too few, the metadata is put into `tuf/<GUN>/pending` for others to sign, nothing is sent, and
-    /// the outcome says what is missing. While something waits, other staged changes are published if they touch none of it.
+    /// the outcome says what is missing. While something waits, other staged changes are published if they touch none of it; once
+    /// it is published, the rest follows.
     ///
     /// When somebody else has published meanwhile, the changes are made to what they published, once. All of them can be made
     /// again without harm. What waits for signatures cannot: signatures are on bytes.
@@ -54,16 +55,20 @@ extension CollectionPublisher {
     ///   then. `CeremonyError` for a signature on what waits that cannot count.
     package func publish(_ policy: CeremonyPolicy = .whereThresholdsAsk) async throws -> Outcome {
         try await self.reporting {
-            guard try await self.client.ceremonies.areGoingOn() else {
-                let entries = try await self.client.changelist.entries()
-                let outcome = try await self.publish(entries, policy)
-                return outcome
-            }
+            guard try await self.client.ceremonies.areGoingOn() else { return try await self.publishStaged(policy) }
             let outcome = try await self.advance()
-            guard !outcome.pending.isEmpty else { return outcome }
-            let roles = try await self.publishWhatNeedNotWait()
-            return Outcome(roles: roles, isFirst: false, pending: outcome.pending)
+            guard outcome.pending.isEmpty else {
+                let roles = try await self.publishWhatNeedNotWait()
+                return Outcome(roles: roles, isFirst: false, pending: outcome.pending)
+            }
+            guard try await !self.client.changelist.entries().isEmpty else { return outcome }
+            let rest = try await self.publishStaged(policy)
+            return Outcome(roles: outcome.roles + rest.roles, isFirst: outcome.isFirst, pending: rest.pending)
         }
+    }
+
+    private func publishStaged(_ policy: CeremonyPolicy) async throws -> Outcome {
+        try await self.publish(try await self.client.changelist.entries(), policy)
     }
 
     private func publish(_ entries: [Changelist.Entry], _ policy: CeremonyPolicy) async throws -> Outcome {

@@ -67,15 +67,14 @@ struct Holder: Sendable {
         }
     }
 
-    /// What this holder, who may know nothing of the collection yet, makes of a file that came.
+    /// What this holder makes of a file that came. Who is to sign by a root that waits itself has to be told of that.
     private func ceremony(
         _ copy: PendingMetadata,
         _ role: RoleName,
         from other: Holder
     ) async throws -> SigningCeremony {
-        let isKnown = try await self.client.cache.read(.root, of: self.client.gun) != nil
         var given: [PendingMetadata] = []
-        if !isKnown, role != .root, let root = try await other.ceremonies.all().first(where: { $0.role == .root }) {
+        if role != .root, let root = try await other.ceremonies.all().first(where: { $0.role == .root }) {
             given = [root.metadata]
         }
         return try await self.ceremonies.ceremony(of: copy, role: role, given: given).ceremony

@@ -33,6 +33,8 @@ struct CollectionStatusReport: Encodable {
     let roles: [Role]
     let staged: [Change]
     let pending: [CeremonyReport]
+    /// Names of files that wait in vain; nil for none.
+    let overtaken: [String]?
 
     init(_ gun: GUN, _ status: ManagedCollection.Status) {
         self.name = gun.text
@@ -58,6 +60,7 @@ struct CollectionStatusReport: Encodable {
             )
         }
         self.pending = status.ceremonies.map { CeremonyReport($0) }
+        self.overtaken = status.overtaken.isEmpty ? nil : status.overtaken.map(\.text)
     }
 
     static func text(_ gun: GUN, _ status: ManagedCollection.Status) -> String {
@@ -76,6 +79,10 @@ struct CollectionStatusReport: Encodable {
             parts.append("In what waits for signatures: \(numbers)")
         }
         parts += status.ceremonies.map { CeremonyReport($0).text }
+        if !status.overtaken.isEmpty {
+            let names = status.overtaken.map(\.text).joined(separator: ", ")
+            parts.append("Published by now, by this machine or another: \(names). hallmark publish tells which")
+        }
         guard let known = status.known else { return parts.joined(separator: "\n\n") }
         parts.append(known.wasRead ? "As last read from the server:" : "Initialized here, never read from the server:")
         let now = Expiry(Date())
