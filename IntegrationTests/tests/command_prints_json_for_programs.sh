@@ -95,6 +95,7 @@ json '[.target.name, .target.length, has("trust")]' '["a/file",8,false]'
 exits 11 as alice hallmark lookup ./repository a/other
 succeeds as alice hallmark delegation add ./repository qa --generate-key --paths 'qa/*' --publish --output json
 id=$(jq --raw-output '.newKeys[0].id' <<<"$OUT")
+succeeds as alice hallmark delegation add ./repository qa --generate-key --publish
 succeeds as alice hallmark delegation purge ./repository --key "$id" --output json
 json '.staged | length' 1
 exits 1 as alice hallmark delegation purge ./repository --key none
