@@ -66,7 +66,7 @@ struct TrustedImagesTests {
             let listing = try await TrustedFiles(settings: try services.user("carol").settings()).list(
                 try GUN("\(services.registry)/team/app")
             )
-            #expect(listing.targets.map(\.name) == ["v1", "v2"])
+            #expect(listing.value.map(\.name) == ["v1", "v2"])
             #expect(listing.firstUse != nil)
         }
     }

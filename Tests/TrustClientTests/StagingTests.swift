@@ -5,7 +5,8 @@ import KeyStore
 import NotaryAPI
 import TUF
 import Testing
-import TrustClient
+
+@testable import TrustClient
 
 @Suite("Staged changes and content")
 struct StagingTests {
