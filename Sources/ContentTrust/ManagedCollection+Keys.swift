@@ -125,6 +125,8 @@ extension ManagedCollection {
         package let role: RoleName
         /// The canonical ids of its new keys; none when the server has made one.
         package let keyIDs: [KeyID]
+        /// Whether the server holds the key from now on.
+        package let isServerManaged: Bool
         /// The new root, and what else changes with it, that waits for signatures of others.
         package let pending: [SigningCeremony]
     }
@@ -154,7 +156,8 @@ extension ManagedCollection {
         )
         return try await self.open { publisher, _ in
             let outcome = try await publisher.changeKeys(of: role, edit)
-            return Rotation(role: role, keyIDs: edit.add.map(\.id), pending: outcome.pending)
+            let ids = edit.add.map { (try? $0.canonicalID) ?? $0.id }
+            return Rotation(role: role, keyIDs: ids, isServerManaged: false, pending: outcome.pending)
         }
     }
 
@@ -191,7 +194,12 @@ extension ManagedCollection {
                 if Self.isCertainlyUnsent(error) { await keys.removeAdded() }
                 throw error
             }
-            return Rotation(role: role, keyIDs: imported.isEmpty ? keys.added : imported, pending: pending)
+            return Rotation(
+                role: role,
+                keyIDs: imported.isEmpty ? keys.added : imported,
+                isServerManaged: serverManaged,
+                pending: pending
+            )
         }
     }
 

@@ -45,7 +45,7 @@ struct ChangeReport {
         self.content.rotated = .init(
             role: rotation.role.text,
             keys: rotation.keyIDs.map(\.text),
-            serverManaged: rotation.keyIDs.isEmpty
+            serverManaged: rotation.isServerManaged
         )
     }
 
