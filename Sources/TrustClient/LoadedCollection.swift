@@ -50,6 +50,13 @@ package struct FoundTarget: Sendable, Hashable {
     package let file: TargetFile
     /// The role that lists it.
     package let role: RoleName
+
+    /// Makes one.
+    package init(name: String, file: TargetFile, role: RoleName) {
+        self.name = name
+        self.file = file
+        self.role = role
+    }
 }
 
 /// A delegated role and its keys.
