@@ -74,10 +74,8 @@ def bench_updater(report, loads, settings, directory):
         try:
             # Each in a process of its own, with nothing on disk.
             runs = [refresh(1, fresh=True) for _ in range(1 if big else settings.rounds)]
-            fresh = {
-                program: {key: [value for run in runs for value in run[program][key]] for key in ("refresh", "refreshCPU", "processCPU")}
-                for program in programs
-            }
+            names = ("refresh", "refreshCPU", "processCPU")
+            fresh = {program: {name: [run[program][name][0] for run in runs] for name in names} for program in programs}
             milliseconds(f"{name}: first refresh", fresh, "refresh")
             milliseconds(f"{name}: first refresh, CPU", fresh, "refreshCPU")
             milliseconds(f"{name}: first refresh, CPU of the process", fresh, "processCPU")

@@ -273,6 +273,24 @@ launch_hallmark() {
 
 hallmark_ready_line() { grep -m 1 '^ready registry=http://.* server=https://' "$SCRATCH/logs/hallmark.ready" || true; }
 
+# start_service NAME ARGUMENT...: `hallmark serve` with these arguments; waits until it is ready.
+start_service() {
+    local name=$1
+    shift
+    need_hallmark
+    : >"$SCRATCH/logs/$name.ready"
+    start "$name" bash -c 'exec hallmark serve "${@:2}" >"$1"' serve "$SCRATCH/logs/$name.ready" "$@"
+    local -i deadline=$((SECONDS + 20))
+    until grep --quiet '^ready ' "$SCRATCH/logs/$name.ready"; do
+        is_up "$name" || fail "$name ended before it was ready"
+        ((SECONDS < deadline)) || fail "$name was not ready within 20 s"
+        sleep 0.02
+    done
+}
+
+# ready_address NAME SERVICE: where that service of the process listens.
+ready_address() { sed -n "s|^ready .*\b$2=\([^ ]*\).*|\1|p" "$SCRATCH/logs/$1.ready"; }
+
 # restart_hallmark [stop|crash]
 restart_hallmark() {
     "${1:-stop}" hallmark
@@ -307,6 +325,25 @@ JSON
     start notary-server notary-server -config "$directory/server.json"
     TRUST_SERVER=https://127.0.0.1:$server_port TRUST_CA=$directory/ca.crt
     eventually 10 curl --silent --fail --cacert "$TRUST_CA" "$TRUST_SERVER/v2/" || fail "notary-server did not start"
+}
+
+# publishes_with_notary GUN: the stock client makes a collection, publishes, hands the snapshot key to the server and rotates it,
+# and a fresh one verifies each state.
+publishes_with_notary() {
+    local gun=$1 name user=publisher-$RANDOM
+    echo content >content
+    new_user "$user"
+    succeeds notary_of "$user" init --publish "$gun"
+    succeeds notary_of "$user" add --publish "$gun" first content
+    succeeds notary_of "$user" key rotate "$gun" snapshot --server-managed
+    succeeds notary_of "$user" add --publish "$gun" second content
+    succeeds notary_of "$user" key rotate "$gun" snapshot --server-managed
+    succeeds notary_of "$user" key rotate "$gun" timestamp --server-managed
+    succeeds notary_of "$user" add --publish "$gun" third content
+    new_user "reader-of-$user"
+    for name in first second third; do
+        succeeds notary_of "reader-of-$user" verify "$gun" $name --input content
+    done
 }
 
 # make_certificates DIRECTORY: a CA, and a certificate of it for 127.0.0.1 that serves both ends.

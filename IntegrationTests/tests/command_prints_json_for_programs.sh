@@ -53,3 +53,52 @@ json '[.keys[] | keys | join(" ")]' '["encrypted id location role","encrypted gu
 json '[.keys[] | [.role, .gun, .encrypted]]' "[[\"root\",null,true],[\"targets\",\"$image\",true]]"
 succeeds as bob hallmark key list --output json
 json '.keys' '[]'
+
+step "a collection of any files: what was staged, published, and is known"
+gun=example.com/tools/json
+echo content >file
+succeeds hallmark_of alice init $gun --output json
+[[ -z $ERR ]] || fail "something is on standard error"
+json 'keys' '["name","newRootKeys","staged"]'
+root=$(jq --raw-output '.newRootKeys[0]' <<<"$OUT")
+succeeds hallmark_of alice status $gun --output json
+json '[.read, [.roles[].role], .staged]' '[false,["root","snapshot","targets"],[]]'
+succeeds hallmark_of alice add $gun a/file file --output json
+json '[.name, .staged]' \
+    "[\"$gun\",[{\"action\":\"create\",\"change\":\"add a/file (8 bytes) to targets\",\"path\":\"a/file\",\"role\":\"targets\",\"type\":\"target\"}]]"
+json 'has("published")' false
+succeeds hallmark_of alice status $gun --output json
+json '[.staged[] | [.number, .action, .path]]' '[[0,"create","a/file"]]'
+succeeds hallmark_of alice publish $gun --output json
+json '[.new, [.published[].role]]' '[true,["root","targets","snapshot"]]'
+succeeds hallmark_of alice remove $gun nothing --publish --output json
+json '[.published, (.staged | length)]' '[[],1]'
+succeeds hallmark_of bob lookup $gun a/file --output json
+json 'keys' '["name","target","trust"]'
+json '[.target.name, .target.length, .target.role, .trust.firstUse.rootKeys]' "[\"a/file\",8,\"targets\",[\"$root\"]]"
+succeeds hallmark_of bob verify $gun a/file file --output json -o copy
+json '.target.hashes.sha256' "$(sha256sum <file | cut -d' ' -f1)"
+cmp file copy
+succeeds as alice hallmark delegation list $gun --output json
+json '[.name, .delegations]' "[\"$gun\",[]]"
+succeeds hallmark_of alice delete $gun --output json
+json '[.name, .deleted]' "[\"$gun\",\"local\"]"
+
+step "and of a repository in a directory"
+succeeds as alice hallmark init ./repository --output json
+json '[.name, [.newKeys[].role], [.published[] | [.role, .version]]]' \
+    '["./repository",["root","targets","snapshot","timestamp"],[["targets",1],["snapshot",1],["timestamp",1],["root",1]]]'
+succeeds as alice hallmark add ./repository a/file file --publish --output json
+json '[[.staged[].change], [.published[].role]]' '[["add a/file (8 bytes)"],["targets","snapshot","timestamp"]]'
+succeeds as alice hallmark lookup ./repository a/file --output json
+json '[.target.name, .target.length, has("trust")]' '["a/file",8,false]'
+exits 11 as alice hallmark lookup ./repository a/other
+succeeds as alice hallmark delegation add ./repository qa --generate-key --paths 'qa/*' --publish --output json
+id=$(jq --raw-output '.newKeys[0].id' <<<"$OUT")
+succeeds as alice hallmark delegation add ./repository qa --generate-key --publish
+succeeds as alice hallmark delegation purge ./repository --key "$id" --output json
+json '.staged | length' 1
+exits 1 as alice hallmark delegation purge ./repository --key none
+succeeds as alice hallmark reset ./repository --output json
+succeeds as alice hallmark refresh ./repository --output json
+json '[.name, .published]' '["./repository",[]]'

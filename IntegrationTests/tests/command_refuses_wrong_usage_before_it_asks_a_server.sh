@@ -31,7 +31,7 @@ for verb in "refresh example.com/a" "delegation bins example.com/a 2"; do
     exits 2 hallmark $verb
     says "a directory begins with / or ./"
 done
-for verb in "init example.com/a --threshold root=2" "init ./a --rootkey file" "init ./a --server-managed-snapshot" \
+for verb in "init example.com/a --expires root=1d" "init ./a --rootkey file" "init ./a --server-managed-snapshot" \
     "add example.com/a name file --roles snapshot" "add example.com/a name file --roles Targets/x" \
     "add ./a name file --roles a --roles b" "addhash example.com/a name -1 --sha256 $(printf '%064d' 0)" \
     "addhash example.com/a name 1 --sha256 $(printf '%063d' 0)" "reset example.com/a" "reset example.com/a --all -n 0" \

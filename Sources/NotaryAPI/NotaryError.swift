@@ -20,6 +20,8 @@ package enum NotaryErrorCode: String, Sendable, Hashable, CaseIterable {
     case genericNotFound = "GENERIC_NOT_FOUND"
     case unknown = "UNKNOWN"
     case unauthorized = "UNAUTHORIZED"
+    /// Ours: notary-server says 500 or 400 when its signer is down, and clients cannot tell that from a fault of theirs.
+    case unavailable = "UNAVAILABLE"
 
     /// The HTTP status of the reply.
     package var status: Int {
@@ -30,6 +32,7 @@ package enum NotaryErrorCode: String, Sendable, Hashable, CaseIterable {
             400
         case .unauthorized: 401
         case .updating, .noStorage, .noCryptoService, .noKeyAlgorithm, .unknown: 500
+        case .unavailable: 503
         }
     }
 
@@ -52,6 +55,7 @@ package enum NotaryErrorCode: String, Sendable, Hashable, CaseIterable {
         case .genericNotFound: "You have requested a resource that does not exist."
         case .unknown: "unknown error"
         case .unauthorized: "authentication required"
+        case .unavailable: "The server cannot do this now; try again later."
         }
     }
 }

@@ -20,6 +20,16 @@ package protocol Signer: Sendable {
     /// Forgets a key. Not an error when there is none of this id.
     /// - Throws: ``SignerError`` with code `unavailable`.
     func deleteKey(_ id: KeyID) async throws
+
+    /// Asks something small, to know whether the signer can do its work.
+    /// - Throws: ``SignerError`` with code `unavailable`.
+    func check() async throws
+}
+
+extension Signer {
+    package func check() async throws {
+        _ = try await self.publicKey(KeyID(String(repeating: "0", count: 64)))
+    }
 }
 
 /// Why a signer did not do what it was asked. Compare by ``code``.

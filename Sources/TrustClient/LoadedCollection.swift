@@ -50,6 +50,13 @@ package struct FoundTarget: Sendable, Hashable {
     package let file: TargetFile
     /// The role that lists it.
     package let role: RoleName
+
+    /// Makes one.
+    package init(name: String, file: TargetFile, role: RoleName) {
+        self.name = name
+        self.file = file
+        self.role = role
+    }
 }
 
 /// A delegated role and its keys.
@@ -59,8 +66,12 @@ package struct DelegationInfo: Sendable, Hashable {
     /// Its keys as they are listed.
     package let keys: [PublicKey]
 
-    /// The canonical ids of its keys.
-    package var canonicalKeyIDs: [KeyID] { self.keys.map { (try? $0.canonicalID) ?? $0.id } }
+    /// The canonical ids of its keys, in the order in which they are listed; of one that cannot be read the id that it is listed by.
+    package var canonicalKeyIDs: [KeyID] {
+        self.role.definition.keyIDs.map { id in
+            self.keys.first { $0.id == id }.flatMap { try? $0.canonicalID } ?? id
+        }
+    }
 }
 
 /// Somebody who signs tags (Docker): a delegation directly below `targets` other than `targets/releases`.

@@ -25,11 +25,21 @@ package actor PostgreSQLServer {
     }()
 
     private let settings: [String]
+    private let port: Int?
     private var minder: Minder?
     private var schemas = 0
 
-    package init(settings: [String] = []) {
-        self.settings = settings
+    /// - Parameter port: where it speaks TLS on 127.0.0.1, with a certificate of its own; nil for its socket alone.
+    package init(settings: [String] = [], port: Int? = nil) {
+        self.port = port
+        let network =
+            port.map {
+                [
+                    "listen_addresses=127.0.0.1", "port=\($0)", "ssl=on", "ssl_cert_file=../server.crt",
+                    "ssl_key_file=../server.key",
+                ]
+            } ?? ["listen_addresses=", "port=5432"]
+        self.settings = network + settings
     }
 
     /// The directory of its socket.
@@ -39,7 +49,7 @@ package actor PostgreSQLServer {
             throw Failure(description: "PostgreSQL is not installed; run scripts/install-test-dependencies")
         }
         // Starting blocks this actor's thread for a second or two: the others who ask have to wait for it anyway.
-        let minder = try Minder(programs: programs, settings: self.settings)
+        let minder = try Minder(programs: programs, port: self.port ?? 5432, settings: self.settings)
         self.minder = minder
         return minder.directory
     }
@@ -88,7 +98,7 @@ private final class Minder {
     private static let script = """
         trap '' INT HUP
         set -e
-        bin=$1; shift
+        bin=$1 port=$2; shift 2
         directory=$(mktemp -d /tmp/hallmark-postgresql.XXXXXX)
         exec 2>"$directory/log"
         as=
@@ -100,12 +110,14 @@ private final class Minder {
         # A locale that does not sort by bytes, so that relying on one shows.
         $as "$bin/initdb" -D "$directory/data" -A trust -U hallmark -E UTF8 --locale=C.UTF-8 --locale-provider=icu \
             --icu-locale=en --no-sync >&2
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.crt \
+            -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 >&2
+        [ -z "$as" ] || chown postgres server.key
         { echo 'local all scram scram-sha-256'; cat data/pg_hba.conf; } >hba && cat hba >data/pg_hba.conf
         start() {
-            $as "$bin/postgres" -D "$directory/data" -k "$directory" -c listen_addresses= -c max_connections=400 "$@" \
-                >&2 </dev/null &
+            $as "$bin/postgres" -D "$directory/data" -k "$directory" -c max_connections=400 "$@" >&2 </dev/null &
             server=$!
-            until "$bin/pg_isready" -q -h "$directory"; do
+            until "$bin/pg_isready" -q -h "$directory" -p "$port"; do
                 kill -0 "$server"
                 sleep 0.02
             done
@@ -127,14 +139,14 @@ private final class Minder {
         rm -rf "$directory"
         """
 
-    init(programs: String, settings: [String]) throws {
+    init(programs: String, port: Int, settings: [String]) throws {
         // Held by nobody but this process, so that its end is the end of the shell's input.
         for handle in [self.commands.fileHandleForWriting, self.answers.fileHandleForReading] {
             _ = fcntl(handle.fileDescriptor, F_SETFD, FD_CLOEXEC)
         }
         self.process.executableURL = URL(filePath: "/bin/sh")
         self.process.arguments =
-            ["-c", Self.script, "minder", programs] + settings.flatMap { ["-c", $0] }
+            ["-c", Self.script, "minder", programs, "\(port)"] + settings.flatMap { ["-c", $0] }
         self.process.standardInput = self.commands
         self.process.standardOutput = self.answers
         try self.process.run()

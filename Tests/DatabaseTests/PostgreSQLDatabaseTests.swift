@@ -7,6 +7,14 @@ import Testing
 
 @testable import Database
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 @Suite("The PostgreSQL driver", .enabled(if: DatabaseDriver.hasPostgreSQL, "PostgreSQL is not installed"))
 struct PostgreSQLDatabaseTests {
     private static let schema = SQLMigration(
@@ -100,6 +108,55 @@ struct PostgreSQLDatabaseTests {
         #expect(error?.message.contains("password authentication failed") == true)
         // The socket has no TLS, so libpq would leave it out: an unusable demand is refused instead.
         #expect(await Self.open(PostgreSQLConfiguration(connection: "\(right[0])&sslmode=nonsense")) != nil)
+    }
+
+    @Test("TLS: the server's certificate is verified when that is asked for, and large values come through")
+    func tls() async throws {
+        let port = try Self.freePort()
+        let server = PostgreSQLServer(settings: ["fsync=off"], port: port)
+        let directory = try await server.directory()
+        let place = "postgres://hallmark@127.0.0.1:\(port)/postgres"
+        let refused = await Self.open(PostgreSQLConfiguration(connection: "\(place)?sslmode=verify-full"))
+        #expect(refused?.code == .unavailable)
+        var configuration = PostgreSQLConfiguration(
+            connection: "\(place)?sslmode=verify-full&sslrootcert=\(directory)/server.crt"
+        )
+        configuration.maximumConnections = 1
+        let database = try await PostgreSQLDatabase(configuration)
+        let isEncrypted = try await database.read {
+            try $0.query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").first?.integer(0)
+        }
+        #expect(isEncrypted == 1)
+        try await database.migrate([Self.schema])
+        for size in [0, 1, 8_191, 8_192, 16_383, 16_384, 16_385, 40_000, 1 << 20, 5_000_000] {
+            let data = Data((0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) })
+            let stored = try await database.write { connection in
+                try connection.execute("DELETE FROM entries")
+                return try connection.query(
+                    "INSERT INTO entries (name, data) VALUES ('a', ?) RETURNING data",
+                    .blob(data)
+                ).first?.blob(0)
+            }
+            #expect(stored == data, "\(size) bytes")
+        }
+        try await database.close()
+        await server.end()
+    }
+
+    private static func freePort() throws -> Int {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let result = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 ? getsockname(descriptor, $0, &length) : -1
+            }
+        }
+        try #require(result == 0)
+        return Int(UInt16(bigEndian: address.sin_port))
     }
 
     @Test("instants are milliseconds for us, also in the TIMESTAMP columns of somebody else's table")

@@ -33,6 +33,30 @@ struct DelegationTests {
         #expect(try await test.repository().verify(checksContent: true).roles == 6)
     }
 
+    @Test("A path is found in the role that readers find it in; a key is purged from all delegations that have it")
+    func findAndPurge() async throws {
+        let test = try TestRepository()
+        try await test.create()
+        let (key, other) = (try await test.keys.make(), try await test.keys.make())
+        let bob = RoleName("bob")
+        try await test.repository().stage([
+            .delegate(.init(role: self.alice, addKeys: [key, other], addPaths: ["a/*"])),
+            .delegate(.init(role: bob, delegator: self.alice, addKeys: [key], addPaths: ["a/b*"])),
+        ])
+        try await test.add("a/b1", "bob", role: bob)
+        try await test.add("other", "alice", role: self.alice)
+        _ = try await test.repository().publish()
+        #expect(try await test.repository().find("a/b1").role == bob)
+        for path in ["other", "a/none"] {
+            await #expect(throws: RepositoryError(.notSigned, "")) { try await test.repository().find(path) }
+        }
+        let edits = try await test.repository().edits(purging: [key.id])
+        #expect(edits.map(\.role) == [self.alice, bob])
+        #expect(edits.map(\.removeKeys) == [[key.id], [key.id]])
+        #expect(try await test.repository().edits(purging: [other.id]).map(\.role) == [self.alice])
+        #expect(try await test.repository().edits(purging: [KeyID("none")]).isEmpty)
+    }
+
     @Test("New keys of a delegation sign what it has; those that are gone do not count any more")
     func rotate() async throws {
         let test = try TestRepository()

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
 
 /// The functions of PostgreSQL's client library, which is loaded when the first connection is made: who uses SQLite neither
 /// needs it nor pays for it.
@@ -15,6 +21,7 @@ struct LibPQ: Sendable {
     let errorMessage: @convention(c) (Handle?) -> UnsafePointer<CChar>?
     let socket: @convention(c) (Handle?) -> CInt
     let serverVersion: @convention(c) (Handle?) -> CInt
+    let usesTLS: @convention(c) (Handle?) -> CInt
     let setNonBlocking: @convention(c) (Handle?, CInt) -> CInt
     let setNoticeProcessor:
         @convention(c) (
@@ -123,6 +130,7 @@ struct LibPQ: Sendable {
         self.errorMessage = try symbol("PQerrorMessage")
         self.socket = try symbol("PQsocket")
         self.serverVersion = try symbol("PQserverVersion")
+        self.usesTLS = try symbol("PQsslInUse")
         self.setNonBlocking = try symbol("PQsetnonblocking")
         self.setNoticeProcessor = try symbol("PQsetNoticeProcessor")
         self.parseOptions = try symbol("PQconninfoParse")

@@ -2,6 +2,14 @@
 
 import Foundation
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 /// One connection to a PostgreSQL server, with the statements that were prepared on it. It belongs to one thread, which may
 /// wait here.
 final class PostgreSQLSession {
@@ -21,6 +29,7 @@ final class PostgreSQLSession {
     private let handle: LibPQ.Handle
     private let pipeline: LibPQ.Pipeline?
     private let answerLimit: Int64
+    private let usesTLS: Bool
     private var plans: [String: Plan] = [:]
     private var namesGiven = 0
     /// Whether nothing can be sent any more.
@@ -44,6 +53,7 @@ final class PostgreSQLSession {
         }
         guard let handle else { throw PostgreSQLFailure(disconnected: "no memory for a connection to PostgreSQL") }
         self.handle = handle
+        self.usesTLS = library.usesTLS(handle) == 1
         guard library.status(handle) == LibPQ.connectionOK else {
             self.pipeline = nil
             throw PostgreSQLFailure(disconnected: Self.message(library, handle))
@@ -256,9 +266,10 @@ final class PostgreSQLSession {
                 events: Int16(POLLIN) | (unsent == 1 ? Int16(POLLOUT) : 0),
                 revents: 0
             )
-            let ready = poll(&waiting, 1, CInt(clamping: Int64(min(remaining.rounded(.up), 60_000))))
+            let ready = poll(&waiting, 1, CInt(min(remaining.rounded(.up), self.usesTLS ? 20 : 60_000)))
             guard ready >= 0 || errno == EINTR else { throw self.lost() }
-            if ready > 0, self.library.consumeInput(self.handle) == 0 { throw self.lost() }
+            // What came in may lie decrypted in the TLS library, of which the socket does not tell.
+            if ready > 0 || self.usesTLS, self.library.consumeInput(self.handle) == 0 { throw self.lost() }
         }
     }
 

@@ -8,9 +8,11 @@ import NotaryAPI
 extension NotaryError {
     /// The reply that tells the peer of this error.
     var response: HTTPResponse {
-        HTTPResponse(
+        var headers: HTTPHeaders = ["Content-Type": "application/json; charset=utf-8"]
+        if self.code == .unavailable { headers.add(name: "Retry-After", value: "5") }
+        return HTTPResponse(
             status: HTTPResponseStatus(statusCode: self.code.status),
-            headers: ["Content-Type": "application/json; charset=utf-8"],
+            headers: headers,
             body: .bytes(ByteBuffer(bytes: self.body))
         )
     }

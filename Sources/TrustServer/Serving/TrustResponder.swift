@@ -88,6 +88,9 @@ struct TrustResponder: HTTPResponder {
         } catch let error as SignerError where error.code == .unsupportedAlgorithm {
             self.log(error, request)
             return NotaryError(.noKeyAlgorithm, detail: .text(error.message)).response
+        } catch let error as SignerError where error.code == .unavailable {
+            self.log(error, request)
+            return Self.signerUnavailable.response
         } catch {
             self.log(error, request)
             return NotaryError(.unknown, detail: .empty).response
@@ -244,6 +247,8 @@ struct TrustResponder: HTTPResponder {
             throw NotaryError(.updating, detail: .empty)
         } catch let error as SignerError {
             self.logger.error("the signer failed an upload", metadata: ["gun": "\(gun)", "error": "\(error)"])
+            // Where the signer is and what it said is in the log: it is nobody's business outside.
+            guard error.code != .unavailable else { throw Self.signerUnavailable }
             throw NotaryError(.validation, "the server could not sign: \(error)")
         }
     }
@@ -255,6 +260,10 @@ struct TrustResponder: HTTPResponder {
 
     // MARK: Replies
 
+    private static let signerUnavailable = NotaryError(
+        .unavailable,
+        detail: .text("the signer cannot be reached; nothing was changed")
+    )
     private static let missingMetadata = NotaryError(.metadataNotFound, detail: .empty)
 
     private var tooLarge: HTTPResponse {

@@ -4,10 +4,20 @@ import Foundation
 
 /// The directory that holds everything a server keeps.
 enum DataDirectory {
-    /// Makes it, for its owner alone.
+    /// Makes it and what the services have in it, for its owner alone.
     /// - Throws: ``CommandError`` that says why it cannot be used.
-    static func prepare(_ path: String) throws {
-        for name in ["", "/signer", "/registry"] { try Self.make(path + name) }
+    static func prepare(_ path: String, for services: Set<DatabaseOptions.Service>) throws {
+        try Self.make(path)
+        if services.contains(.signer) { try Self.make(path + "/signer") }
+        if services.contains(.registry) { try Self.make(path + "/registry") }
+    }
+
+    /// What a second process on the same directory is told.
+    static func inUse(_ path: String) -> CommandError {
+        CommandError(
+            .failure,
+            "\(path) is in use by another hallmark serve: end that one, or name another directory with --data"
+        )
     }
 
     private static func make(_ path: String) throws {

@@ -7,7 +7,7 @@ import Logging
 /// Where the services keep what is not a blob: in SQLite files under the data directory, or on PostgreSQL.
 struct DatabaseOptions: ParsableArguments {
     /// Each has a database of its own, or a schema of one.
-    enum Service: String, CaseIterable {
+    enum Service: String, CaseIterable, ExpressibleByArgument {
         case registry
         case server
         case signer
