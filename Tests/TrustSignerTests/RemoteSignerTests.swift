@@ -186,7 +186,7 @@ struct RemoteSignerTests {
                 SignerAddress(host: "127.0.0.1", port: silent.port),
                 SignerAddress(host: "127.0.0.1", port: try Self.closedPort()),
                 address
-            ) { $0.attemptDeadline = .seconds(1) }
+            ) { $0.attemptDeadline = .seconds(3) }
             try await SignerHouse.running([server, client]) {
                 let key = try await client.createKey(algorithm: .ecdsa, gun: Self.gun, role: .timestamp)
                 for index in 0..<20 {
@@ -201,7 +201,7 @@ struct RemoteSignerTests {
     func restart() async throws {
         try await SignerHouse.with { house in
             let (first, address) = try await house.server()
-            let client = try await house.client(address) { $0.deadline = .seconds(5) }
+            let client = try await house.client(address)
             try await SignerHouse.running([client]) {
                 try await SignerHouse.running([first]) {
                     let found = try await client.publicKey(Self.unknown)

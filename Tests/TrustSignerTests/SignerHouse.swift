@@ -95,6 +95,8 @@ struct SignerHouse: Sendable {
             logger: self.logger
         )
         var configuration = RemoteSigner.Configuration(addresses: addresses)
+        // All tests share a machine: what is slow is not silent.
+        configuration.deadline = .seconds(120)
         configure(&configuration)
         return try RemoteSigner(configuration, logger: self.logger) { identity.contexts.current }
     }
