@@ -135,7 +135,8 @@ let package = Package(
         .target(
             name: "ContentTrust",
             dependencies: [
-                "Ceremony", "DurableFiles", "TUF", "OCI", "KeyStore", "NotaryAPI", "HTTPAccess", "TrustClient", "RegistryClient",
+                "Ceremony", "DurableFiles", "TUF", "OCI", "KeyStore", "NotaryAPI", "HTTPAccess", "TrustClient",
+                "RegistryClient",
                 logging, nioSSL,
             ]
         ),

@@ -18,7 +18,7 @@ done
 step "each verb has help of its own, without a server or a home"
 for verb in serve push pull inspect init add addhash remove publish refresh list lookup verify status reset witness \
     delete sign delegation "delegation add" "delegation remove" "delegation list" "delegation purge" "delegation bins" \
-    key "key list" "key generate" "key rotate"; do
+    key "key list" "key generate" "key rotate" "key passwd"; do
     # shellcheck disable=SC2086
     succeeds env --unset HOME hallmark $verb --help
     says "USAGE: hallmark $verb"

@@ -40,7 +40,7 @@ for verb in "init example.com/a --expires root=1d" "init ./a --rootkey file" "in
     "delegation add example.com/a qa key.pem" "delegation add example.com/a targets/qa" \
     "delegation add example.com/a targets/qa key.pem --delegator x" "delegation add ./a qa key.pem --all-paths" \
     "delegation remove example.com/a targets/qa" "delegation purge example.com/a" \
-    "key rotate example.com/a snapshot --server-managed --key file" "key rotate example.com/a root --keep" \
+    "key rotate example.com/a snapshot --server-managed --key file" "key rotate example.com/a root --algorithm ed25519" \
     "key rotate ./a root --server-managed"; do
     # shellcheck disable=SC2086
     exits 2 hallmark $verb

@@ -94,7 +94,7 @@ exits 11 hallmark_of bob verify $gun v9 one
 [[ -z $(find . -name '.*.tmp' -o -name 'hallmark.*.tmp') ]] || fail "temporary files are left"
 head -c 3000000 /dev/urandom >large
 succeeds hallmark_of alice add --publish $gun large large
-hallmark_of bob verify $gun large <large | cmp - large || fail "a large file comes out changed"
+cat large | hallmark_of bob verify $gun large >large-out && cmp large-out large || fail "a large file comes out changed"
 
 step "witness"
 version=$(metadata $gun targets | jq .signed.version)

@@ -25,9 +25,9 @@ package final class LocalSigner: Signer {
 
     private static let refreshInterval: Int64 = 24 * 3600 * 1000
 
-    private let database: any SQLDatabase
-    private let passphrases: any SignerPassphrases
-    private let encryption: KeyEncryption
+    let database: any SQLDatabase
+    let passphrases: any SignerPassphrases
+    let encryption: KeyEncryption
     private let cache: KeyCache
     private let now: @Sendable () -> Date
 
@@ -178,7 +178,7 @@ package final class LocalSigner: Signer {
 
     // MARK: - Storage
 
-    private var instant: Int64 { Int64(exactly: (self.now().timeIntervalSince1970 * 1000).rounded()) ?? 0 }
+    var instant: Int64 { Int64(exactly: (self.now().timeIntervalSince1970 * 1000).rounded()) ?? 0 }
 
     /// Must be durable before the signature goes out: otherwise a restart would hand the key out as a new one.
     private func markUsed(_ id: KeyID, at instant: Int64) async throws {
@@ -225,7 +225,7 @@ package final class LocalSigner: Signer {
         return entry
     }
 
-    private func decrypt(_ row: StoredKey) async throws -> PrivateKey {
+    func decrypt(_ row: StoredKey) async throws -> PrivateKey {
         let passphrase = try await self.passphrases.passphrase(forAlias: row.alias, keysExist: true)
         let encryption = self.encryption
         do {
@@ -255,7 +255,7 @@ package final class LocalSigner: Signer {
 
     /// Turns what the database reports into the signer's errors.
     @discardableResult
-    private static func reporting<Result>(_ body: () async throws -> Result) async throws -> Result {
+    static func reporting<Result>(_ body: () async throws -> Result) async throws -> Result {
         do {
             return try await body()
         } catch let error as DatabaseError {

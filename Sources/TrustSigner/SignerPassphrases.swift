@@ -49,23 +49,74 @@ package struct EnvironmentSignerPassphrases: SignerPassphrases {
     }
 }
 
-/// One passphrase in a file, for a signer that runs by itself. It is random, made at the first start, and must be backed up
-/// apart from the database: either without the other is worth nothing.
+/// Passphrases in files, for a signer that runs by itself: `PATH`, and `PATH-2` and so on for those that replaced it. Each is
+/// random, the first made at the first start, and must be backed up apart from the database: either without the other is worth
+/// nothing.
 package struct SignerPassphraseFile: SignerPassphrases {
-    package let defaultAlias = "file"
+    private static let alias = "file"
+
     private let path: String
 
     package init(path: String) {
         self.path = path
     }
 
+    /// That of the newest file: looked up each time, so that a signer that runs hears of a new one.
+    package var defaultAlias: String { Self.alias(self.newest) }
+
     package func passphrase(forAlias alias: String, keysExist: Bool) async throws -> Passphrase {
-        guard alias == self.defaultAlias else {
+        guard let generation = Self.generation(alias) else {
             throw SignerError(.passphrase, "\(self.path) has no passphrase for the keys of alias \(alias)")
         }
-        let path = self.path
+        let path = self.path(generation)
+        return try await Self.reporting {
+            try Self.load(path, mayCreate: !keysExist && generation == 1)
+        }
+    }
+
+    /// Makes a new passphrase, under which new keys are stored from now on.
+    /// - Returns: its alias.
+    /// - Throws: ``SignerError`` with code `passphrase` when it cannot be stored.
+    package func renew() async throws -> String {
+        try await Self.reporting {
+            let generation = self.newest + 1
+            _ = try Self.load(self.path(generation), mayCreate: true)
+            return Self.alias(generation)
+        }
+    }
+
+    /// Whether an alias is that of such a file.
+    package static func isAlias(_ alias: String) -> Bool { Self.generation(alias) != nil }
+
+    private var newest: Int {
+        let directory = DurableFile.directory(of: self.path)
+        let prefix = (self.path as NSString).lastPathComponent + "-"
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        return names.compactMap { name in
+            name.hasPrefix(prefix) ? Self.generation(Self.alias + "-" + name.dropFirst(prefix.count)) : nil
+        }.max() ?? 1
+    }
+
+    private func path(_ generation: Int) -> String { generation == 1 ? self.path : "\(self.path)-\(generation)" }
+
+    private static func alias(_ generation: Int) -> String {
+        generation == 1 ? Self.alias : "\(Self.alias)-\(generation)"
+    }
+
+    /// What is after the last hyphen, if it is written as we write it.
+    private static func generation(_ alias: String) -> Int? {
+        guard alias != Self.alias else { return 1 }
+        guard alias.hasPrefix(Self.alias + "-"), let number = Int(alias.dropFirst(Self.alias.count + 1)),
+            (2...1_000_000).contains(number), Self.alias(number) == alias
+        else { return nil }
+        return number
+    }
+
+    private static func reporting<Result: Sendable>(
+        _ body: @escaping @Sendable () throws -> Result
+    ) async throws -> Result {
         do {
-            return try await BlockingWork.run { try Self.load(path, mayCreate: !keysExist) }
+            return try await BlockingWork.run(body)
         } catch let error as FileSystemError {
             throw SignerError(.passphrase, error.description)
         }
@@ -90,5 +141,25 @@ package struct SignerPassphraseFile: SignerPassphrases {
         // Another process may have been faster: then its file is the one.
         _ = try DurableFile.create(path, with: Array((random + "\n").utf8))
         return try self.load(path, mayCreate: false)
+    }
+}
+
+/// Notary's variables for new keys; for keys that were stored before there were any, the file.
+package struct SignerPassphraseSources: SignerPassphrases {
+    private let variables: EnvironmentSignerPassphrases
+    private let file: SignerPassphraseFile
+
+    package init(variables: EnvironmentSignerPassphrases, file: SignerPassphraseFile) {
+        self.variables = variables
+        self.file = file
+    }
+
+    package var defaultAlias: String { self.variables.defaultAlias }
+
+    package func passphrase(forAlias alias: String, keysExist: Bool) async throws -> Passphrase {
+        guard alias != self.defaultAlias, SignerPassphraseFile.isAlias(alias) else {
+            return try self.variables.passphrase(forAlias: alias, keysExist: keysExist)
+        }
+        return try await self.file.passphrase(forAlias: alias, keysExist: true)
     }
 }

@@ -2,6 +2,7 @@
 
 package import Database
 package import Foundation
+import Synchronization
 
 /// A driver that tests run against, each time with an empty database of its own.
 package struct DatabaseDriver: Sendable, CustomStringConvertible {
@@ -71,8 +72,10 @@ package struct DatabaseDriver: Sendable, CustomStringConvertible {
         _ change: @escaping @Sendable (inout PostgreSQLConfiguration) -> Void
     ) -> DatabaseDriver {
         DatabaseDriver(description: description) { body in
+            await Turns.shared.take()
+            defer { Turns.shared.giveBack() }
             var configuration = try await PostgreSQLServer.shared.configuration()
-            configuration.maximumConnections = 6
+            configuration.maximumConnections = 4
             change(&configuration)
             let settled = configuration
             try await Self.run(body, Opener { try await PostgreSQLDatabase(settled) })
@@ -100,4 +103,35 @@ package func withTemporaryDirectory<Result>(_ body: (URL) async throws -> Result
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: directory) }
     return try await body(directory)
+}
+
+/// Lets a few tests at a time onto the server: all at once, with several connections each, they would starve whatever else is
+/// tested meanwhile.
+private final class Turns: Sendable {
+    static let shared = Turns()
+
+    private let state = Mutex((free: 4, waiting: [CheckedContinuation<Void, Never>]()))
+
+    func take() async {
+        await withCheckedContinuation { continuation in
+            let isFree = self.state.withLock { state in
+                guard state.free == 0 else {
+                    state.free -= 1
+                    return true
+                }
+                state.waiting.append(continuation)
+                return false
+            }
+            if isFree { continuation.resume() }
+        }
+    }
+
+    func giveBack() {
+        let next = self.state.withLock { state -> CheckedContinuation<Void, Never>? in
+            guard state.waiting.isEmpty else { return state.waiting.removeFirst() }
+            state.free += 1
+            return nil
+        }
+        next?.resume()
+    }
 }

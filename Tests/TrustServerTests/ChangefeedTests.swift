@@ -97,10 +97,7 @@ struct ChangefeedTests {
         #expect(TrustStore.text(ofMilliseconds: milliseconds) == text)
     }
 
-    @Test(
-        "who always asks for what is new misses nothing, however many servers publish at once",
-        .timeLimit(.minutes(2))
-    )
+    @Test("who always asks for what is new misses nothing, however many servers publish at once")
     func following() async throws {
         try await TestServer.with { server in
             var servers: [TestServer] = []
@@ -119,7 +116,7 @@ struct ChangefeedTests {
                     group.addTask {
                         for version in 3...last {
                             let targets = try await publisher.targets(version: version)
-                            #expect(try await server.publish([(.targets, targets)], to: guns[index]).status == 200)
+                            try #require(try await server.publish([(.targets, targets)], to: guns[index]).status == 200)
                         }
                         return []
                     }
@@ -130,7 +127,7 @@ struct ChangefeedTests {
                     while seen.count < expected {
                         let query = "records=5&change_id=\(seen.last ?? 0)"
                         seen += try Self.ids(try await server.get("/v2/_trust/changefeed", query: query))
-                        await Task.yield()
+                        try await Task.sleep(for: .milliseconds(1))
                     }
                     return seen
                 }

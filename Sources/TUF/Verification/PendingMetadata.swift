@@ -36,7 +36,7 @@ public struct PendingMetadata: Sendable {
     }
 
     /// Reads a file of either format: Notary's says `Root` of what in TUF's is a `root`.
-    /// - Throws: as ``init(_:format:)``; ``TUFError`` with code `malformed` for a file that does not say what it is.
+    /// - Throws: as ``init(_:format:)-([UInt8],_)``; ``TUFError`` with code `malformed` for a file that does not say what it is.
     public init(recognizing bytes: [UInt8]) throws {
         let type = try MetadataEnvelope(bytes, format: .tuf).signed["_type"]?.string
         guard let first = type?.utf8.first else {

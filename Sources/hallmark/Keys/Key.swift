@@ -9,7 +9,7 @@ import TUF
 struct Key: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "The private keys of this machine.",
-        subcommands: [KeyList.self, KeyGenerate.self, KeyRotate.self]
+        subcommands: [KeyList.self, KeyGenerate.self, KeyRotate.self, KeyPasswd.self]
     )
 }
 

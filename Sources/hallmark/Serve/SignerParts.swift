@@ -26,10 +26,16 @@ enum SignerParts {
         _ directory: String,
         _ environment: [String: String]
     ) throws -> any SignerPassphrases {
-        guard environment["NOTARY_SIGNER_DEFAULT_ALIAS"] == nil else {
-            return try EnvironmentSignerPassphrases(environment: environment)
-        }
-        return SignerPassphraseFile(path: directory + "/signer/passphrase")
+        let file = Self.passphraseFile(directory)
+        guard environment["NOTARY_SIGNER_DEFAULT_ALIAS"] != nil else { return file }
+        return SignerPassphraseSources(
+            variables: try EnvironmentSignerPassphrases(environment: environment),
+            file: file
+        )
+    }
+
+    static func passphraseFile(_ directory: String) -> SignerPassphraseFile {
+        SignerPassphraseFile(path: directory + "/signer/passphrase")
     }
 
     /// A signer's server, bound: connections wait from here on.
