@@ -89,6 +89,16 @@ struct KeyRotate: AsyncParsableCommand {
         guard !self.serverManaged || !(self.keep || !self.removed.isEmpty || self.threshold != nil) else {
             throw ValidationError("with --server-managed the server's key is the only one")
         }
+        if self.operand.collection.isGUN {
+            guard !self.keep || !self.files.isEmpty || self.threshold != nil else {
+                throw ValidationError("--keep goes with --key, whose keys come to those that are there, or --threshold")
+            }
+            guard self.threshold == nil || !self.files.isEmpty || self.keep || !self.removed.isEmpty else {
+                throw ValidationError(
+                    "say with --key which keys are to sign, or with --keep that those stay that are there"
+                )
+            }
+        }
         guard !self.serverManaged || self.files.isEmpty else {
             throw ValidationError("with --server-managed the server makes the key: leave --key out")
         }
@@ -121,11 +131,6 @@ struct KeyRotate: AsyncParsableCommand {
                 of: RoleName(self.role),
                 serverManaged: self.serverManaged,
                 keyFiles: files
-            )
-        }
-        guard !files.isEmpty || self.keep || !self.removed.isEmpty else {
-            throw ValidationError(
-                "say with --key which keys are to sign, or with --keep that those stay that are there"
             )
         }
         return try await collection.changeKeys(
