@@ -22,9 +22,9 @@ test: test-dependencies unit-test integration-test
 test-dependencies:
 	scripts/install-test-dependencies
 
-# One build makes the tests and the command that the integration tests drive.
+# By name: `--build-tests` may go on to build protoc and the tools of other packages.
 unit-test: .build/.dependencies
-	swift build --build-tests
+	swift build --product hallmarkPackageTests
 	swift test --skip-build
 
 integration-test: build test-dependencies
