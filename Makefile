@@ -7,6 +7,10 @@ HALLMARK := $(CURDIR)/.build/debug/hallmark
 # With Swift's libraries linked in: it starts faster, takes less memory, and runs where no Swift is installed.
 RELEASE := swift build --configuration release --scratch-path .build-release --static-swift-stdlib
 
+# An option of `swift test` with its value, where this Swift has it. All tests at once would hold thousands of files open, and
+# Foundation's Process (6.3) reads past the end of a list of more than some 1,300 of them.
+if-known = $(shell swift test --help-hidden | grep -q -e $(1) && echo $(1) $(2))
+
 build: .build/.dependencies
 	swift build --product hallmark
 
@@ -25,7 +29,7 @@ test-dependencies:
 # By name: `--build-tests` may go on to build protoc and the tools of other packages.
 unit-test: .build/.dependencies
 	swift build --product hallmarkPackageTests
-	swift test --skip-build
+	swift test --skip-build $(call if-known,--experimental-maximum-parallelization-width,16)
 
 integration-test: build test-dependencies
 	swift build --product tuf-conformance-client

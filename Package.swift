@@ -55,7 +55,7 @@ let package = Package(
         .target(name: "OCI", dependencies: ["DurableFiles", crypto, "CZlib"]),
         .target(
             name: "Database",
-            dependencies: ["DurableFiles", .product(name: "GRDB", package: "GRDB.swift"), logging, nioPosix]
+            dependencies: ["DurableFiles", .product(name: "GRDB", package: "GRDB.swift"), logging]
         ),
         .target(name: "CProcess"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
