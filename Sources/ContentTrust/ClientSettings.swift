@@ -63,7 +63,7 @@ package struct ClientSettings: Sendable {
     // MARK: Trust server
 
     /// The trust server of a collection: the one that was named; Docker Hub's; or the registry's own host.
-    /// - Throws: ``TrustClientError`` with code `invalid`.
+    /// - Throws: `TrustClientError` with code `invalid`.
     package func trustServer(for gun: GUN) throws -> NotaryServer {
         let registry = Self.registry(of: gun)
         let hub = "https://notary.docker.io"

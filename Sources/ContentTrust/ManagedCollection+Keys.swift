@@ -20,7 +20,7 @@ extension ManagedCollection {
     ///     collection's name.
     ///   - serverManagesSnapshot: whether the server signs snapshots (Docker), or a key made here (`notary init`).
     /// - Returns: the id of the root key as metadata names it, for pins.
-    /// - Throws: ``TrustClientError`` with code `invalid` when the collection exists already; `KeyStoreError`, `TUFError`.
+    /// - Throws: `TrustClientError` with code `invalid` when the collection exists already; `KeyStoreError`, `TUFError`.
     package func initialize(
         rootKeyFile: String? = nil,
         rootCertificateFile: String? = nil,
@@ -138,7 +138,7 @@ extension ManagedCollection {
     ///   - removed: ids of keys that no longer do.
     ///   - keepsOthers: whether the keys that are there stay.
     ///   - threshold: how many must sign from now on; nil leaves it.
-    /// - Throws: ``TrustClientError``, with code `invalid` for what the role cannot have.
+    /// - Throws: `TrustClientError`, with code `invalid` for what the role cannot have.
     package func changeKeys(
         of role: RoleName,
         adding files: [String],
@@ -167,7 +167,7 @@ extension ManagedCollection {
     /// - Parameters:
     ///   - serverManaged: whether the server makes the new key and signs with it from now on.
     ///   - keyFiles: private keys, PEM, to import and use; a new one is made when there are none.
-    /// - Throws: ``TrustClientError``, with code `invalid` for a role that this holder cannot have; `KeyStoreError`.
+    /// - Throws: `TrustClientError`, with code `invalid` for a role that this holder cannot have; `KeyStoreError`.
     package func rotateKey(
         of role: RoleName,
         serverManaged: Bool,

@@ -86,14 +86,14 @@ package struct ManagedCollection: Sendable {
 
 extension ManagedCollection {
     /// Stages changes behind those that are there: all of them or none. The server is not asked.
-    /// - Throws: ``TrustClientError`` with code `invalid` for a change that no publish could make, or `storage`.
+    /// - Throws: `TrustClientError` with code `invalid` for a change that no publish could make, or `storage`.
     package func stage(_ changes: [Change]) async throws {
         _ = try await self.append(changes)
     }
 
     /// Stages changes and publishes all that is staged. When that fails, these changes are taken back; those that were staged
     /// before stay.
-    /// - Throws: as ``stage(_:)`` and ``publish()``.
+    /// - Throws: as ``stage(_:)`` and `publish()`.
     package func publish(_ changes: [Change]) async throws -> Publication {
         let names = try await self.append(changes)
         do {
@@ -106,7 +106,7 @@ extension ManagedCollection {
     }
 
     /// What is staged, and what is known of the collection. The server is not asked.
-    /// - Throws: ``TrustClientError`` with code `invalid` for a staged change that cannot be read, `signature` or `storage`.
+    /// - Throws: `TrustClientError` with code `invalid` for a staged change that cannot be read, `signature` or `storage`.
     package func status() async throws -> Status {
         let entries = try await self.changelist.entries()
         let waiting = Set(try await self.ceremonies.changes())
@@ -121,16 +121,16 @@ extension ManagedCollection {
 
     /// Drops all staged changes, those that cannot be read included, and what waits for signatures.
     /// - Returns: how many there were.
-    /// - Throws: ``TrustClientError`` with code `storage`.
+    /// - Throws: `TrustClientError` with code `storage`.
     package func reset() async throws -> Int {
         // What waits first: it is made of what is staged.
         try await self.ceremonies.drop()
         return try await self.changelist.removeAll()
     }
 
-    /// Drops the changes at these places of ``Status/staged``: all of them or none.
+    /// Drops the changes at these places in what is staged: all of them or none.
     /// - Returns: how many there were.
-    /// - Throws: ``TrustClientError`` with code `invalid` for a place where there is none, or `storage`.
+    /// - Throws: `TrustClientError` with code `invalid` for a place where there is none, or `storage`.
     package func reset(at places: [Int]) async throws -> Int {
         try await self.changelist.remove(at: places)
     }
@@ -174,7 +174,7 @@ extension ManagedCollection {
     /// anything is staged.
     ///
     /// - Parameter policy: what happens when the keys here are too few.
-    /// - Throws: ``TrustClientError``; `KeyStoreError` when a key cannot be opened. What is staged stays staged then. `CeremonyError`
+    /// - Throws: `TrustClientError`; `KeyStoreError` when a key cannot be opened. What is staged stays staged then. `CeremonyError`
     ///   for what is wrong with metadata that waits for signatures.
     package func publish(
         _ policy: CollectionPublisher.CeremonyPolicy = .whereThresholdsAsk
@@ -197,7 +197,7 @@ extension ManagedCollection {
     }
 
     /// Publishes a collection that was initialised just now. It stays initialised when that fails, and the error says so.
-    /// - Throws: as ``publish()``.
+    /// - Throws: as `publish()`.
     package func publishInitialized() async throws -> Publication {
         do {
             return try await self.publish()
@@ -237,7 +237,7 @@ extension ManagedCollection {
     }
 
     /// Forgets the collection here, with what is staged of it, not its keys; and if wanted deletes it on the server for everybody.
-    /// - Throws: ``TrustClientError``.
+    /// - Throws: `TrustClientError`.
     package func delete(remotely: Bool) async throws {
         guard remotely else {
             try await self.cache.removeAll(of: self.gun)

@@ -29,13 +29,13 @@ package struct TrustedFiles: Sendable {
 
     /// All targets of a collection, or of the subtrees of some of its roles; a name counts in the role that is named first. Each
     /// name once, in the order of their bytes.
-    /// - Throws: ``TrustClientError``.
+    /// - Throws: `TrustClientError`.
     package func list(_ gun: GUN, roles: [RoleName] = [.targets]) async throws -> Answer<[FoundTarget]> {
         try await self.ask(gun) { try await $0.list(roles) }
     }
 
     /// What a name means.
-    /// - Throws: ``TrustClientError``, with code `notSigned` when no role that may has signed it.
+    /// - Throws: `TrustClientError`, with code `notSigned` when no role that may has signed it.
     package func lookup(_ gun: GUN, _ name: String) async throws -> Answer<FoundTarget> {
         try await self.ask(gun) { collection in
             guard let found = try await collection.lookup(name) else {
@@ -49,7 +49,7 @@ package struct TrustedFiles: Sendable {
     }
 
     /// Looks a name up, then reads content and hands it on once all of it is what was signed.
-    /// - Throws: ``TrustClientError``, with code `notSigned` or `contentMismatch`; nothing is handed on then.
+    /// - Throws: `TrustClientError`, with code `notSigned` or `contentMismatch`; nothing is handed on then.
     package func verify(
         _ gun: GUN,
         _ name: String,
@@ -62,7 +62,7 @@ package struct TrustedFiles: Sendable {
     }
 
     /// All delegations, each after the one above it.
-    /// - Throws: ``TrustClientError``.
+    /// - Throws: `TrustClientError`.
     package func delegations(_ gun: GUN) async throws -> Answer<[DelegationInfo]> {
         try await self.ask(gun) { try await $0.delegations() }
     }

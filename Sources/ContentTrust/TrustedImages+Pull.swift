@@ -22,7 +22,7 @@ extension TrustedImages {
     /// seen at the destination unless all of it is what was signed.
     /// - Parameter platform: of an index, only the image that suits this; nil for all.
     /// - Returns: what was trusted, and the descriptor of what the destination names.
-    /// - Throws: ``TrustClientError``, `RegistryError`, `OCIError`, ``ContentTrustError``.
+    /// - Throws: `TrustClientError`, `RegistryError`, `OCIError`, ``ContentTrustError``.
     package func pull(
         _ reference: ImageReference,
         platform: Platform? = nil,

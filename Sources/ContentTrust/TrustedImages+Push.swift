@@ -28,7 +28,7 @@ extension TrustedImages {
     ///   - path: an OCI image layout or docker-archive, directory or tar file.
     ///   - name: which of its images; nil for the only one.
     ///   - temporaryDirectory: where layers are compressed that a docker-archive holds uncompressed.
-    /// - Throws: ``TrustClientError``, `RegistryError`, `OCIError`, `KeyStoreError`, ``ContentTrustError``. When signing fails, the
+    /// - Throws: `TrustClientError`, `RegistryError`, `OCIError`, `KeyStoreError`, ``ContentTrustError``. When signing fails, the
     ///   content is in the registry but nobody who checks trust takes it.
     package func push(
         _ path: String,

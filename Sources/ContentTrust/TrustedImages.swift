@@ -34,7 +34,7 @@ package struct TrustedImages: Sendable {
     // MARK: Reading
 
     /// What a tag means now.
-    /// - Throws: ``TrustClientError``; ``ContentTrustError`` with code `reference` for a reference by digest.
+    /// - Throws: `TrustClientError`; ``ContentTrustError`` with code `reference` for a reference by digest.
     package func resolve(_ reference: ImageReference) async throws -> TrustedImage {
         let tag = try Self.tag(of: reference)
         return try await self.withCollection(of: reference) { client in
@@ -59,7 +59,7 @@ package struct TrustedImages: Sendable {
     }
 
     /// Everything that is signed of a repository; with `tag`, only what is said of that one.
-    /// - Throws: ``TrustClientError``, with code `notSigned` when there is no such tag.
+    /// - Throws: `TrustClientError`, with code `notSigned` when there is no such tag.
     package func inspect(_ repository: ImageReference, tag: Tag? = nil) async throws -> TrustedRepository {
         try await self.withCollection(of: repository) { client in
             var collection = try await client.update()

@@ -50,6 +50,8 @@ package final class RemoteSigner: Signer, Service {
     private let logger: Logger
 
     /// - Parameters:
+    ///   - configuration: which signers there are, and how long each is waited for.
+    ///   - logger: is told of connections that are lost, and of signers that do not answer.
     ///   - context: makes the TLS context of each new connection: the roots that the signer's certificate must lead to, and
     ///     this side's own certificate. Called on event loops: it must not block.
     /// - Throws: when an address is none.

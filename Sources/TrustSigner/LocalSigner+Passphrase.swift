@@ -24,7 +24,7 @@ extension LocalSigner {
     /// Each key is a transaction of its own, which changes the row only if it is still as it was read. Signers on the same
     /// database, this one or others, go on meanwhile, as long as they have the passphrases of both aliases: a row is read with
     /// the passphrase that it names. To go on after an interruption is to begin again.
-    /// - Throws: ``SignerError`` with code `passphrase` when there is no passphrase for the alias, `unavailable` when the
+    /// - Throws: `SignerError` with code `passphrase` when there is no passphrase for the alias, `unavailable` when the
     ///   database does not answer.
     package func reencrypt(to alias: String) async throws -> Reencryption {
         let passphrase = try await self.passphrases.passphrase(forAlias: alias, keysExist: true)

@@ -34,7 +34,7 @@ package final class LocalSigner: Signer {
     /// Makes the table where it is missing, and checks that the stored keys of the default alias can be read.
     ///
     /// - Parameter now: the clock.
-    /// - Throws: ``SignerError`` with code `passphrase` when the passphrase is missing or wrong, `unavailable` when the
+    /// - Throws: `SignerError` with code `passphrase` when the passphrase is missing or wrong, `unavailable` when the
     ///   database does not answer.
     package init(
         database: any SQLDatabase,
@@ -118,7 +118,7 @@ package final class LocalSigner: Signer {
     }
 
     /// A key with the role that it was made for; nil when there is none of this id.
-    /// - Throws: ``SignerError`` with code `unavailable`.
+    /// - Throws: `SignerError` with code `unavailable`.
     package func keyInfo(_ id: KeyID) async throws -> (publicKey: PublicKey, role: RoleName)? {
         if let entry = self.cache.entry(id) { return (entry.key.publicKey, entry.role) }
         guard let row = try await self.row(id) else { return nil }
@@ -169,7 +169,7 @@ package final class LocalSigner: Signer {
     }
 
     /// Asks the database something small, to know whether it answers.
-    /// - Throws: ``SignerError`` with code `unavailable`.
+    /// - Throws: `SignerError` with code `unavailable`.
     package func check() async throws {
         try await Self.reporting {
             try await self.database.read { _ = try $0.query("SELECT 1 FROM private_keys LIMIT 1") }

@@ -13,7 +13,7 @@ package protocol SignerPassphrases: Sendable {
 
     /// The passphrase of an alias.
     /// - Parameter keysExist: whether keys are stored under it, so that a lost passphrase is not quietly replaced by a new one.
-    /// - Throws: ``SignerError`` with code `passphrase` when there is none.
+    /// - Throws: `SignerError` with code `passphrase` when there is none.
     func passphrase(forAlias alias: String, keysExist: Bool) async throws -> Passphrase
 }
 
@@ -76,7 +76,7 @@ package struct SignerPassphraseFile: SignerPassphrases {
 
     /// Makes a new passphrase, under which new keys are stored from now on.
     /// - Returns: its alias.
-    /// - Throws: ``SignerError`` with code `passphrase` when it cannot be stored.
+    /// - Throws: `SignerError` with code `passphrase` when it cannot be stored.
     package func renew() async throws -> String {
         try await Self.reporting {
             let generation = self.newest + 1

@@ -12,7 +12,7 @@ import Synchronization
 
 /// The signer as a server: notary-signer's gRPC services and gRPC's health service, with TLS.
 ///
-/// ``bind()`` first, to know the address; then ``run()``, as a service or directly. Runs once.
+/// `bind()` first, to know the address; then ``run()``, as a service or directly. Runs once.
 package final class SignerServer: Service {
     package struct Configuration: Sendable {
         package var address: SignerAddress
