@@ -55,11 +55,11 @@ extension ManagedCollection {
         serverManagesSnapshot: Bool
     ) async throws -> (rootKeyIDs: [KeyID], pending: [SigningCeremony]) {
         try await self.refuseImageName()
-        var signers: [RoleName: CollectionPublisher.Signers] = [:]
+        var signers: [RoleName: Signers] = [:]
         for (role, given) in files {
             var keys: [PublicKey] = []
             for file in given.files { keys.append(try await self.publicKey(file, of: role)) }
-            signers[role] = CollectionPublisher.Signers(keys: keys, threshold: given.threshold)
+            signers[role] = Signers(keys: keys, threshold: given.threshold)
         }
         return try await self.open { [signers] publisher, keys in
             do {

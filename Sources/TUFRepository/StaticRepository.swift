@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Ceremony
+package import Ceremony
 import DurableFiles
 package import FoundationEssentials
 package import TUF
@@ -53,17 +53,6 @@ package struct StaticRepository: Sendable {
 // MARK: - Beginning
 
 extension StaticRepository {
-    /// Who is to sign for a role.
-    package struct Signers: Sendable, Hashable {
-        package var keys: [PublicKey]
-        package var threshold: Int64
-
-        package init(keys: [PublicKey], threshold: Int64 = 1) {
-            self.keys = keys
-            self.threshold = threshold
-        }
-    }
-
     /// Makes a repository without targets, and publishes it if the keys at hand meet every threshold.
     /// - Parameters:
     ///   - signers: of each top-level role.

@@ -33,20 +33,6 @@ extension CollectionPublisher {
         }
     }
 
-    /// Who is to sign for a role.
-    package struct Signers: Sendable, Hashable {
-        /// The public keys; of the root certificates in the collection's name.
-        package var keys: [PublicKey]
-        /// How many of them must sign.
-        package var threshold: Int64
-
-        /// Takes the keys and how many of them must sign.
-        package init(keys: [PublicKey], threshold: Int64 = 1) {
-            self.keys = keys
-            self.threshold = threshold
-        }
-    }
-
     /// Makes a new collection whose keys may be on other machines. Where the keys here are too few, its first metadata is put into
     /// `tuf/<GUN>/pending` for others to sign; the publish after that brings it to the server.
     ///

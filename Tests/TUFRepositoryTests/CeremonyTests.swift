@@ -36,7 +36,7 @@ struct CeremonyTests {
         let test = try TestRepository()
         let holders = try await Holders(3)
         let online = try await test.keys.make()
-        let offline = StaticRepository.Signers(keys: holders.keys, threshold: 2)
+        let offline = Signers(keys: holders.keys, threshold: 2)
         let first = try await test.repository().create(signers: [
             .root: offline, .targets: offline, .snapshot: .init(keys: [online]), .timestamp: .init(keys: [online]),
         ])

@@ -145,7 +145,7 @@ struct CrashTests {
     func beginning() async throws {
         for crashes in 0... {
             let test = try TestRepository()
-            var signers: [RoleName: StaticRepository.Signers] = [:]
+            var signers: [RoleName: Signers] = [:]
             for role in RoleName.topLevel { signers[role] = .init(keys: [try await test.keys.make()]) }
             do {
                 _ = try await test.repository(FailingFiles(test.path, after: crashes)).create(signers: signers)

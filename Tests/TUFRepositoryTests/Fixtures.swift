@@ -84,7 +84,7 @@ struct TestRepository {
         var keys: [RoleName: PublicKey] = [:]
         for role in RoleName.topLevel { keys[role] = try await self.keys.make(algorithm) }
         _ = try await self.repository().create(
-            signers: keys.mapValues { StaticRepository.Signers(keys: [$0]) },
+            signers: keys.mapValues { Signers(keys: [$0]) },
             isConsistent: isConsistent
         )
         return keys

@@ -119,7 +119,7 @@ struct KeyTests {
         let test = try TestRepository()
         let store = try await KeyStore(trustDirectory: test.directory.path + "/trust")
         let stored = StoredSigningKeys(store, passphrases: FixedPassphrase(Passphrase("open sesame")))
-        var signers: [RoleName: StaticRepository.Signers] = [:]
+        var signers: [RoleName: Signers] = [:]
         for role in RoleName.topLevel { signers[role] = .init(keys: [try await stored.generate(.p256, for: role)]) }
         // Another process has to unlock them.
         let again = StoredSigningKeys(store, passphrases: FixedPassphrase(Passphrase("open sesame")))

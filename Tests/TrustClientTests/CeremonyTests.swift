@@ -273,7 +273,7 @@ struct CollectionCeremonyTests {
     @Test("who makes a collection does not trust another root that the server has meanwhile; its own it goes on from")
     func begun() async throws {
         try await CeremonyScenario.with { scenario in
-            let signers: [RoleName: CollectionPublisher.Signers] = [
+            let signers: [RoleName: Signers] = [
                 .root: .init(keys: scenario.all.map(\.root), threshold: 2)
             ]
             _ = try await scenario.ann.publisher.initialize(signers: signers, serverManagesSnapshot: true)

@@ -221,7 +221,7 @@ struct Init: AsyncParsableCommand {
         let repository = StaticRepository(directory: directory, keys: stored)
         try await repository.requireNone()
         var report = ChangeReport(directory, self.output)
-        var signers: [RoleName: StaticRepository.Signers] = [:]
+        var signers: [RoleName: Signers] = [:]
         let roles = [RoleName.root, .targets, .snapshot, .timestamp]
         for role in roles {
             var keys: [PublicKey] = []
