@@ -39,6 +39,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
         .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.2"),
         .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
@@ -84,6 +85,22 @@ let package = Package(
             ]
         ),
 
+        // Where the settings of a server come from: files, variables and options.
+        .target(
+            name: "Settings",
+            dependencies: ["DurableFiles", .product(name: "Yams", package: "Yams")]
+        ),
+        // Who may do what, as Docker's tokens say it.
+        .target(
+            name: "TokenAuthentication",
+            dependencies: [
+                "DurableFiles", "PercentEncoding", "HTTPService", crypto, cryptoExtras, x509, asn1, logging, nioCore,
+                nioHTTP1,
+                serviceLifecycle,
+            ]
+        ),
+        .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
+
         // Level 3: clients and servers. The updater is what both of TUF's clients share: it is below TrustClient.
         .target(
             name: "Updater",
@@ -119,15 +136,23 @@ let package = Package(
         .target(
             name: "TrustServer",
             dependencies: [
-                "TUF", "Database", "NotaryAPI", "HTTPService", crypto, logging, nioCore, nioHTTP1, nioFoundation,
-                serviceLifecycle,
+                "TUF", "Database", "NotaryAPI", "HTTPService", "TokenAuthentication", crypto, logging, nioCore,
+                nioHTTP1, nioFoundation, serviceLifecycle,
             ]
         ),
         .target(
             name: "Registry",
             dependencies: [
-                "DurableFiles", "PercentEncoding", "OCI", "Database", "HTTPService", crypto, logging, nioCore, nioPosix,
+                "DurableFiles", "PercentEncoding", "OCI", "Database", "HTTPService", "TokenAuthentication", crypto, logging, nioCore, nioPosix,
                 nioHTTP1, nioFoundation, serviceLifecycle,
+            ]
+        ),
+
+        .target(
+            name: "TokenService",
+            dependencies: [
+                "DurableFiles", "PercentEncoding", "HTTPService", "TokenAuthentication", "CCrypt",
+                crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioFoundation, serviceLifecycle,
             ]
         ),
 
@@ -147,8 +172,8 @@ let package = Package(
             dependencies: [
                 "CProcess", "DurableFiles", "TUF", "OCI", "Database", "KeyStore", "Ceremony", "NotaryAPI",
                 "SignerAPI", "HTTPService", "TrustClient", "TUFRepository", "Updater", "RegistryClient", "TrustSigner",
-                "TrustServer", "Registry", "ContentTrust", crypto, logging, nioCore, serviceLifecycle,
-                unixSignals,
+                "TrustServer", "Registry", "ContentTrust", "Settings", "TokenAuthentication", "TokenService", crypto,
+                logging, nioCore, nioHTTP1, serviceLifecycle, unixSignals,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
@@ -190,6 +215,21 @@ let package = Package(
         .testTarget(
             name: "HTTPServiceTests",
             dependencies: ["HTTPService", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient]
+        ),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings"]),
+        .testTarget(
+            name: "TokenAuthenticationTests",
+            dependencies: [
+                "TokenAuthentication", "DurableFiles", "HTTPService", crypto, cryptoExtras, x509, asn1, logging,
+                nioCore, nioHTTP1,
+            ]
+        ),
+        .testTarget(
+            name: "TokenServiceTests",
+            dependencies: [
+                "TokenService", "TokenAuthentication", "DurableFiles", "HTTPService", crypto, cryptoExtras, x509, asn1,
+                logging, nioCore, nioPosix, nioHTTP1, httpClient,
+            ]
         ),
         .testTarget(
             name: "UpdaterTests",
