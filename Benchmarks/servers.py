@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import pwd
 import re
 import signal
 import socket
@@ -19,6 +20,15 @@ def free_port():
         return listener.getsockname()[1]
 
 
+def await_port(port, limit=10):
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.0005)
+
+
 def pinned(core, niceness):
     """What a child does before it becomes a program: stay on one core."""
 
@@ -28,6 +38,38 @@ def pinned(core, niceness):
             os.nice(niceness)
 
     return prepare
+
+
+# As Notary's migrations make them.
+NOTARY_SCHEMA = {
+    "notaryserver": """
+        CREATE TABLE tuf_files (
+            id SERIAL PRIMARY KEY,
+            created_at TIMESTAMP NULL, updated_at TIMESTAMP NULL, deleted_at TIMESTAMP NULL,
+            gun VARCHAR(255) NOT NULL, role VARCHAR(255) NOT NULL, version INTEGER NOT NULL,
+            data BYTEA NOT NULL, sha256 CHAR(64) DEFAULT NULL,
+            UNIQUE (gun, role, version)
+        );
+        CREATE INDEX tuf_files_sha256_idx ON tuf_files (sha256);
+        CREATE TABLE change_category (category VARCHAR(20) PRIMARY KEY);
+        INSERT INTO change_category VALUES ('update'), ('deletion');
+        CREATE TABLE changefeed (
+            id SERIAL PRIMARY KEY, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+            gun VARCHAR(255) NOT NULL, version INTEGER NOT NULL, sha256 CHAR(64) DEFAULT NULL,
+            category VARCHAR(20) NOT NULL DEFAULT 'update' REFERENCES change_category
+        );
+        CREATE INDEX idx_changefeed_gun ON changefeed (gun);""",
+    "notarysigner": """
+        CREATE TABLE private_keys (
+            id SERIAL PRIMARY KEY,
+            created_at TIMESTAMP NULL, updated_at TIMESTAMP NULL, deleted_at TIMESTAMP NULL,
+            key_id VARCHAR(255) NOT NULL, encryption_alg VARCHAR(255) NOT NULL, keywrap_alg VARCHAR(255) NOT NULL,
+            algorithm VARCHAR(50) NOT NULL, passphrase_alias VARCHAR(50) NOT NULL,
+            public BYTEA NOT NULL, private BYTEA NOT NULL,
+            gun VARCHAR(255) NOT NULL, role VARCHAR(255) NOT NULL, last_used TIMESTAMP NULL,
+            CONSTRAINT key_id UNIQUE (key_id), CONSTRAINT key_id_2 UNIQUE (key_id, algorithm)
+        );""",
+}
 
 
 class Server:
@@ -42,6 +84,11 @@ class Server:
         self.settings = settings
         self.processes = []
         self.authority = None
+        self.environment = {}
+
+    def prepare(self):
+        """What a child does before it becomes the server's program."""
+        pinned(self.settings.server_cpu, self.settings.nice)()
 
     def spawn(self, *command):
         log = open(self.directory / f"{pathlib.Path(command[0]).name}.log", "ab")
@@ -51,7 +98,8 @@ class Server:
             stdout=log,
             stderr=log,
             cwd=self.directory,
-            preexec_fn=pinned(self.settings.server_cpu, self.settings.nice),
+            env={**os.environ, **self.environment},
+            preexec_fn=self.prepare,
         )
         log.close()
         self.processes.append(process)
@@ -109,6 +157,51 @@ class Server:
             time.sleep(0.0005)
 
 
+class PostgreSQL(Server):
+    """A PostgreSQL with its default durability, for the servers that are compared: each has databases of its own in it."""
+
+    def __init__(self, directory, settings):
+        super().__init__("postgresql", directory, settings)
+        self.port = free_port()
+        self.programs = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+        self.identity = pwd.getpwnam("postgres")
+
+    def start(self, answering=None):
+        # The server refuses to be root, and must get there.
+        for parent in [self.directory, *self.directory.parents][:2]:
+            parent.chmod(parent.stat().st_mode | 0o011)
+        os.chown(self.directory, self.identity.pw_uid, self.identity.pw_gid)
+        data = str(self.directory / "data")
+        initdb = [str(self.programs / "initdb"), "-D", data, "-U", "bench", "-A", "trust", "-E", "UTF8", "--locale", "C.UTF-8"]
+        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, preexec_fn=self.become, cwd=self.directory)
+        options = [f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self.directory}"]
+        options += ["max_connections=200", "shared_buffers=1GB"]
+        self.spawn(str(self.programs / "postgres"), "-D", data, *[part for option in options for part in ("-c", option)])
+        deadline = time.monotonic() + 20
+        while subprocess.run(self.psql("postgres", "SELECT 1"), capture_output=True).returncode:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"PostgreSQL did not start; see {self.directory}")
+            time.sleep(0.05)
+
+    def become(self):
+        os.setgroups([])
+        os.setgid(self.identity.pw_gid)
+        os.setuid(self.identity.pw_uid)
+
+    def prepare(self):
+        pinned(self.settings.server_cpu, self.settings.nice)()
+        self.become()
+
+    def url(self, database):
+        return f"postgres://bench@127.0.0.1:{self.port}/{database}?sslmode=disable"
+
+    def psql(self, database, statements):
+        return [str(self.programs / "psql"), "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-c", statements, self.url(database)]
+
+    def sql(self, database, statements):
+        return subprocess.run(self.psql(database, statements), check=True, capture_output=True, text=True).stdout.strip()
+
+
 class Hallmark(Server):
     """`hallmark serve`: registry, trust server and signer in one process, all with their default durability."""
 
@@ -138,19 +231,52 @@ class Hallmark(Server):
             self.await_answer(self.trust)
 
 
-class Notary(Server):
-    """Debian's notary-server and notary-signer, mutual TLS between them, everything in memory: as fast as they get."""
+class HallmarkOnPostgreSQL(Hallmark):
+    """The trust server and the signer in a process each, mutual TLS between them, as notary-server and notary-signer."""
 
-    def __init__(self, directory, settings):
+    def __init__(self, directory, settings, postgresql):
+        super().__init__(directory, settings)
+        self.postgresql = postgresql
+        self.signer = f"127.0.0.1:{free_port()}"
+
+    def start(self, answering=None):
+        self.postgresql.sql("postgres", "CREATE DATABASE hallmark")
+        data = str(self.directory / "data")
+        database = ["--data", data, "--database", self.postgresql.url("hallmark")]
+        self.authority = f"{data}/ca.crt"
+        self.spawn(self.settings.hallmark, "serve", "--only", "signer", *database, "--signer-address", self.signer)
+        # They share the CA: who comes second finds what the first has made.
+        self.await_signer()
+        address = self.trust.split("//")[1]
+        self.spawn(
+            self.settings.hallmark, "serve", "--only", "server", *database, "--signer", self.signer,
+            "--server-address", address,
+        )
+        self.await_answer(self.trust)
+
+    def await_signer(self):
+        await_port(int(self.signer.split(":")[1]))
+
+
+class Notary(Server):
+    """Debian's notary-server and notary-signer, mutual TLS between them; everything in memory, as fast as they get, or in
+    PostgreSQL."""
+
+    def __init__(self, directory, settings, postgresql=None):
         super().__init__("notary", directory, settings)
+        self.postgresql = postgresql
         port, signer_port = free_port(), free_port()
         self.signer_port = signer_port
         self.trust = f"https://127.0.0.1:{port}"
         self.authority = str(self.directory / "ca.crt")
         self.make_certificates()
         pair = {"tls_cert_file": "./server.crt", "tls_key_file": "./server.key"}
-        common = {"storage": {"backend": "memory"}, "logging": {"level": "error"}}
-        signer = {"server": {"grpc_addr": f"127.0.0.1:{signer_port}", "client_ca_file": "./ca.crt", **pair}, **common}
+        common = {"logging": {"level": "error"}}
+        signer = {
+            "server": {"grpc_addr": f"127.0.0.1:{signer_port}", "client_ca_file": "./ca.crt", **pair},
+            "storage": self.storage("notarysigner"),
+            **common,
+        }
         server = {
             "server": {"http_addr": f"127.0.0.1:{port}", **pair},
             "trust_service": {
@@ -162,19 +288,25 @@ class Notary(Server):
                 "tls_client_cert": "./server.crt",
                 "tls_client_key": "./server.key",
             },
+            "storage": self.storage("notaryserver"),
             **common,
         }
         (self.directory / "signer.json").write_text(json.dumps(signer))
         (self.directory / "server.json").write_text(json.dumps(server))
 
+    def storage(self, database):
+        if not self.postgresql:
+            return {"backend": "memory"}
+        return {"backend": "postgres", "db_url": self.postgresql.url(database)}
+
     def start(self, answering=None):
+        if self.postgresql:
+            self.environment = {"NOTARY_SIGNER_DEFAULT_ALIAS": "bench", "NOTARY_SIGNER_BENCH": "the passphrase"}
+            for database, schema in NOTARY_SCHEMA.items():
+                self.postgresql.sql("postgres", f"CREATE DATABASE {database}")
+                self.postgresql.sql(database, schema)
         self.spawn("notary-signer", "-config", str(self.directory / "signer.json"))
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.signer_port)) == 0:
-                    break
-            time.sleep(0.0005)
+        await_port(self.signer_port)
         self.spawn("notary-server", "-config", str(self.directory / "server.json"))
         self.await_answer(self.trust)
 
