@@ -11,6 +11,10 @@ package protocol SQLDatabase: Sendable {
         _ block: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result
 
+    /// Runs statements that only read, and returns the rows of each. Each sees what is committed when it is run: they have no
+    /// view in common, which makes this the cheapest way to read.
+    func query(_ statements: [SQLStatement]) async throws -> [[SQLRow]]
+
     /// Runs the block in one transaction: all of it is durable when this returns, none of it is there when this throws.
     /// Several writes may share one commit. A block may be run again when the database reports a serialization failure,
     /// so it must have no effect but on the connection.
@@ -45,6 +49,15 @@ package protocol SQLDatabase: Sendable {
 }
 
 extension SQLDatabase {
+    package func query(_ statements: [SQLStatement]) async throws -> [[SQLRow]] {
+        try await self.read { try $0.queryAll(statements) }
+    }
+
+    /// Runs one statement that only reads.
+    package func query(_ sql: String, _ parameters: SQLValue...) async throws -> [SQLRow] {
+        try await self.query([SQLStatement(sql, parameters)]).first ?? []
+    }
+
     package func read<Result: Sendable>(
         locking locks: [SQLLock],
         _ block: @escaping @Sendable (any SQLConnection) throws -> Result

@@ -39,6 +39,29 @@ struct SQLDatabaseContractTests {
     }
 
     @Test(
+        "statements that only read see what was committed before them, and leave the connection as it was",
+        arguments: Self.drivers
+    )
+    func queries(driver: DatabaseDriver) async throws {
+        try await driver.withDatabase { database in
+            try await database.migrate([Self.schema])
+            try await database.write(Self.insert("a", 1))
+            let byName = { SQLStatement("SELECT number FROM entries WHERE name = ?", .text($0)) }
+            let found = try await database.query([byName("a"), byName("b"), byName("a")])
+            #expect(try found.map { try $0.map { try $0.integer(0) } } == [[1], [], [1]])
+            let failure = await Self.error { _ = try await database.query("SELECT nothing FROM nowhere") }
+            #expect(failure != nil)
+            try await database.write(Self.insert("b", 2))
+            #expect(
+                try await database.query("SELECT number FROM entries ORDER BY name").map { try $0.integer(0) } == [
+                    1, 2,
+                ]
+            )
+            #expect(try await database.query([]).isEmpty)
+        }
+    }
+
+    @Test(
         "values come back as they went in",
         arguments: Self.drivers,
         [

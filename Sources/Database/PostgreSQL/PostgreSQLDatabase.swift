@@ -20,7 +20,7 @@ package final class PostgreSQLDatabase: SQLDatabase {
     private let state = Mutex(State())
 
     private struct State {
-        var requests: [PostgreSQLRequest] = []
+        var requests = PostgreSQLRequestQueue()
         var workers = 0
         var idle: [PostgreSQLWorker] = []
         var isClosing = false
@@ -35,7 +35,7 @@ package final class PostgreSQLDatabase: SQLDatabase {
         self.configuration = configuration
         self.logger = logger
         do {
-            try await self.submit(isWrite: false, locks: nil, patience: 0) { _ in }
+            try await self.submit(.read(nil), patience: 0) { _ in }
         } catch {
             try? await self.close()
             guard let error = error as? DatabaseError else { throw error }
@@ -46,21 +46,25 @@ package final class PostgreSQLDatabase: SQLDatabase {
     package func read<Result: Sendable>(
         _ block: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result {
-        try await self.submit(isWrite: false, locks: nil, patience: self.configuration.patience, block)
+        try await self.submit(.read(nil), patience: self.configuration.patience, block)
     }
 
     package func read<Result: Sendable>(
         locking locks: [SQLLock],
         _ block: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result {
-        try await self.submit(isWrite: false, locks: locks, patience: self.configuration.patience, block)
+        try await self.submit(.read(locks), patience: self.configuration.patience, block)
+    }
+
+    package func query(_ statements: [SQLStatement]) async throws -> [[SQLRow]] {
+        try await self.submit(.query, patience: self.configuration.patience) { try $0.queryAll(statements) }
     }
 
     @discardableResult
     package func write<Result: Sendable>(
         _ block: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result {
-        try await self.submit(isWrite: true, locks: nil, patience: self.configuration.patience, block)
+        try await self.submit(.write(nil), patience: self.configuration.patience, block)
     }
 
     @discardableResult
@@ -68,7 +72,7 @@ package final class PostgreSQLDatabase: SQLDatabase {
         locking locks: [SQLLock],
         _ block: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result {
-        try await self.submit(isWrite: true, locks: locks, patience: self.configuration.patience, block)
+        try await self.submit(.write(locks), patience: self.configuration.patience, block)
     }
 
     package func migrate(_ migrations: [SQLMigration]) async throws {
@@ -91,16 +95,14 @@ package final class PostgreSQLDatabase: SQLDatabase {
     // MARK: - Queue
 
     private func submit<Result: Sendable>(
-        isWrite: Bool,
-        locks: [SQLLock]?,
+        _ kind: PostgreSQLRequest.Kind,
         patience: Int64,
         _ block: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result {
         try Task.checkCancellation()
         return try await withCheckedThrowingContinuation { continuation in
             let request = PostgreSQLRequest(
-                isWrite: isWrite,
-                locks: locks,
+                kind,
                 patience: patience,
                 block,
                 continuation
@@ -137,7 +139,7 @@ package final class PostgreSQLDatabase: SQLDatabase {
     private func next(for worker: PostgreSQLWorker) -> PostgreSQLRequest? {
         while true {
             let (request, isOver) = self.state.withLock { state -> (PostgreSQLRequest?, Bool) in
-                if !state.requests.isEmpty { return (state.requests.removeFirst(), false) }
+                if let request = state.requests.popFirst() { return (request, false) }
                 guard !state.isClosing else { return (nil, true) }
                 state.idle.append(worker)
                 return (nil, false)
@@ -156,5 +158,28 @@ package final class PostgreSQLDatabase: SQLDatabase {
             return state.whenClosed
         }
         for continuation in waiting { continuation.resume() }
+    }
+}
+
+/// Requests in the order in which they came.
+private struct PostgreSQLRequestQueue {
+    private var waiting: [PostgreSQLRequest?] = []
+    private var first = 0
+
+    mutating func append(_ request: PostgreSQLRequest) {
+        self.waiting.append(request)
+    }
+
+    mutating func popFirst() -> PostgreSQLRequest? {
+        guard self.first < self.waiting.count else { return nil }
+        let request = self.waiting[self.first]
+        self.waiting[self.first] = nil
+        self.first += 1
+        // What is behind us is given back when it is more than what is ahead: each request is moved once at most on average.
+        if self.first * 2 > self.waiting.count {
+            self.waiting.removeFirst(self.first)
+            self.first = 0
+        }
+        return request
     }
 }

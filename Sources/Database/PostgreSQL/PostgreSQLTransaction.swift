@@ -16,14 +16,24 @@ final class PostgreSQLTransaction: SQLConnection {
     /// The first statement that failed: the transaction is over, whatever the block makes of it.
     private(set) var failure: PostgreSQLFailure?
 
-    init(on session: PostgreSQLSession, isWrite: Bool, locks: [SQLLock]?) {
+    init(on session: PostgreSQLSession, _ kind: PostgreSQLRequest.Kind) {
         self.session = session
-        let isolation = locks != nil ? "READ COMMITTED" : isWrite ? "SERIALIZABLE" : "REPEATABLE READ"
-        // In one order for everybody, so that nobody waits for each other.
-        let taken = (locks ?? []).sorted { $0.name < $1.name }.map {
+        switch kind {
+        case .query: self.opening = []
+        case .read(nil): self.opening = [SQLStatement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")]
+        case .read(let locks?):
+            self.opening = [SQLStatement("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")] + Self.taking(locks)
+        case .write(nil): self.opening = [SQLStatement("BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE")]
+        case .write(let locks?):
+            self.opening = [SQLStatement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")] + Self.taking(locks)
+        }
+    }
+
+    /// In one order for everybody, so that nobody waits for each other.
+    private static func taking(_ locks: [SQLLock]) -> [SQLStatement] {
+        locks.sorted { $0.name < $1.name }.map {
             SQLStatement($0.isShared ? Self.sharedLock : Self.lock, .text($0.name))
         }
-        self.opening = [SQLStatement("BEGIN ISOLATION LEVEL \(isolation) READ \(isWrite ? "WRITE" : "ONLY")")] + taken
     }
 
     func query(_ sql: String, _ parameters: [SQLValue]) throws -> [SQLRow] {
@@ -50,7 +60,7 @@ final class PostgreSQLTransaction: SQLConnection {
         let opening = self.hasBegun ? [] : self.opening
         do {
             let results = try self.session.run(statements, after: opening)
-            self.hasBegun = true
+            self.hasBegun = !self.opening.isEmpty
             return results
         } catch let failure as PostgreSQLFailure {
             self.fail(failure)
@@ -64,7 +74,7 @@ final class PostgreSQLTransaction: SQLConnection {
     private func fail(_ failure: PostgreSQLFailure) {
         self.failure = failure
         // BEGIN may have been run before what failed.
-        self.hasBegun = true
+        self.hasBegun = !self.opening.isEmpty
     }
 
     /// Makes it durable.

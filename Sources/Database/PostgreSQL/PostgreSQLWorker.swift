@@ -76,7 +76,7 @@ final class PostgreSQLWorker: @unchecked Sendable {
         } catch {
             return .failed(error)
         }
-        let transaction = PostgreSQLTransaction(on: session, isWrite: request.isWrite, locks: request.locks)
+        let transaction = PostgreSQLTransaction(on: session, request.kind)
         let finish: @Sendable () -> Void
         do {
             finish = try request.run(transaction)
@@ -160,9 +160,15 @@ private struct Backoff {
 
 /// A block that waits for its turn, with its result type hidden.
 struct PostgreSQLRequest: Sendable {
-    let isWrite: Bool
-    /// Nil: isolated from all others, by the database.
-    let locks: [SQLLock]?
+    /// What keeps it apart from others: the database, or where locks are named, these.
+    enum Kind: Sendable {
+        /// Statements that read, outside any transaction.
+        case query
+        case read([SQLLock]?)
+        case write([SQLLock]?)
+    }
+
+    let kind: Kind
     /// Until when it is run again; the first time counts whenever that is.
     let deadline: ContinuousClock.Instant
     /// Runs the block; what it returns tells the caller.
@@ -170,15 +176,17 @@ struct PostgreSQLRequest: Sendable {
     /// Tells the caller that it failed.
     let fail: @Sendable (any Error) -> Void
 
+    var isWrite: Bool {
+        if case .write = self.kind { true } else { false }
+    }
+
     init<Result: Sendable>(
-        isWrite: Bool,
-        locks: [SQLLock]?,
+        _ kind: Kind,
         patience: Int64,
         _ block: @escaping @Sendable (any SQLConnection) throws -> Result,
         _ continuation: CheckedContinuation<Result, any Error>
     ) {
-        self.isWrite = isWrite
-        self.locks = locks
+        self.kind = kind
         self.deadline = ContinuousClock.now + .milliseconds(patience)
         self.run = { transaction in
             let result = try block(transaction)

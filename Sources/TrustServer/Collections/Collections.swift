@@ -102,9 +102,34 @@ final class Collections: Sendable {
         return head
     }
 
+    /// What a state that is known to be the newest names as the metadata of a role; nil when it names none.
+    func file(_ role: RoleName, of head: CollectionHead) async throws -> ServedFile? {
+        guard let hash = head.sha256(of: role) else { return nil }
+        let reference = MetadataReference.sha256(hash)
+        if let file = self.cache.file(FileKey(gun: head.gun, role: role, reference: reference)) { return file }
+        return try await self.storedFile(role, reference, of: head.gun)
+    }
+
     /// A file by hash or version; nil when there is none.
     func file(_ role: RoleName, _ reference: MetadataReference, of gun: GUN) async throws -> ServedFile? {
         if let file = self.fileInMemory(role, reference, of: gun) { return file }
+        // Its name says what is in it, but the collection may have been deleted elsewhere.
+        let key = FileKey(gun: gun, role: role, reference: reference)
+        if self.believedFor != nil, case .sha256 = reference, self.cache.file(key) != nil {
+            guard try await self.head(of: gun) != nil else {
+                self.cache.forgetAll(of: gun)
+                return nil
+            }
+            if let file = self.cache.file(key) { return file }
+        }
+        return try await self.storedFile(role, reference, of: gun)
+    }
+
+    private func storedFile(
+        _ role: RoleName,
+        _ reference: MetadataReference,
+        of gun: GUN
+    ) async throws -> ServedFile? {
         let ticket = self.cache.ticket(for: gun)
         guard let stored = try await self.store.file(role, reference, of: gun) else { return nil }
         let file = ServedFile(stored, configuration: self.configuration)
@@ -121,7 +146,7 @@ final class Collections: Sendable {
         var stored: StoredFile?
         if let hash = head.sha256(of: .root) {
             if case .root(let root) = self.verified(.root, in: head.gun, sha256: hash) { return root }
-            stored = try await self.file(.root, .sha256(hash), of: head.gun)?.file
+            stored = try await self.file(.root, of: head)?.file
         }
         // A damaged collection must not look like one without a root, which anybody could give it.
         if stored == nil { stored = try await self.store.file(.root, .current, of: head.gun) }
@@ -138,7 +163,7 @@ final class Collections: Sendable {
         if case .targets(let targets, let signers) = self.verified(role, in: head.gun, sha256: hash), signers == keys {
             return targets
         }
-        guard let stored = try await self.file(role, .sha256(hash), of: head.gun)?.file else { return nil }
+        guard let stored = try await self.file(role, of: head)?.file else { return nil }
         let targets = try UnverifiedMetadata(stored.bytes, format: .notary).verified(as: Targets.self, by: keys)
         self.keep(targets, role, by: keys, in: head.gun, sha256: hash)
         return targets

@@ -170,9 +170,7 @@ struct TrustResponder: HTTPResponder {
             guard let response = self.pointerResponse(role, of: head) else { throw Self.missingMetadata }
             return response
         default:
-            guard let hash = head.sha256(of: role),
-                let file = try await self.collections.file(role, .sha256(hash), of: gun)
-            else { throw Self.missingMetadata }
+            guard let file = try await self.collections.file(role, of: head) else { throw Self.missingMetadata }
             return file.current
         }
     }

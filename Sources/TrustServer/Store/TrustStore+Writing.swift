@@ -140,10 +140,7 @@ extension TrustStore {
 
     /// The collection that a key of the signer was made for, as far as that is known.
     func owner(of key: KeyID) async throws -> GUN? {
-        let statement = Self.owner(of: key)
-        return try await self.database.read { connection in
-            try connection.queryAll([statement]).first?.first.map { try GUN(try $0.text(0)) }
-        }
+        try await self.database.query([Self.owner(of: key)]).first?.first.map { try GUN(try $0.text(0)) }
     }
 
     /// - Throws: ``KeyTaken`` when one of them belongs to another collection.
@@ -171,13 +168,11 @@ extension TrustStore {
 
     /// Collections whose time has come, the most urgent first.
     func due(at now: Int64, limit: Int) async throws -> [GUN] {
-        try await self.database.read { connection in
-            try connection.query(
-                "SELECT gun FROM hallmark_renewals WHERE renew_at <= ? ORDER BY renew_at, gun LIMIT ?",
-                .integer(now),
-                .integer(Int64(limit))
-            ).map { try $0.text(0) }
-        }.compactMap { try? GUN($0) }
+        try await self.database.query(
+            "SELECT gun FROM hallmark_renewals WHERE renew_at <= ? ORDER BY renew_at, gun LIMIT ?",
+            .integer(now),
+            .integer(Int64(limit))
+        ).compactMap { try? GUN(try $0.text(0)) }
     }
 
     /// Sets when to look after a collection next, as long as it is at this state.

@@ -14,6 +14,14 @@ import struct Foundation.Data
 /// or all of a collection's deleted, so one read of the timestamp says whether anything has changed.
 struct TrustStore: Sendable {
     let database: any SQLDatabase
+    private let pointers: PointerQueries
+
+    init(database: any SQLDatabase) {
+        self.database = database
+        self.pointers = PointerQueries { guns in
+            try await database.query(guns.map(Self.pointer)).map { try $0.first.map(Self.pointer) }
+        }
+    }
 
     /// Creates what is not there yet.
     func migrate() async throws {
@@ -62,9 +70,7 @@ struct TrustStore: Sendable {
 
     /// Asks the database something small, to know whether it answers.
     func check() async throws {
-        _ = try await self.database.read {
-            try $0.query("SELECT category FROM change_category ORDER BY category LIMIT 1")
-        }
+        _ = try await self.database.query("SELECT category FROM change_category ORDER BY category LIMIT 1")
     }
 
     // MARK: Reading
@@ -72,52 +78,50 @@ struct TrustStore: Sendable {
     /// The newest timestamp of a collection and the snapshot it leads to; nil when nothing is published.
     func head(of gun: GUN) async throws -> (timestamp: StoredFile, snapshot: StoredFile?)? {
         try await self.database.read { connection in
-            guard let timestamp = try Self.newest(.timestamp, of: gun, on: connection) else { return nil }
+            let newest = try connection.queryAll([Self.newest(.timestamp, of: gun)]).first?.first
+            guard let timestamp = try newest.map({ try Self.file($0, .timestamp) }) else { return nil }
             guard let hash = try Self.timestamp(timestamp).snapshot.hashes?.sha256 else { return (timestamp, nil) }
-            let snapshot = try Self.file(.snapshot, of: gun, sha256: Hexadecimal.encode(hash), on: connection)
-            return (timestamp, snapshot)
+            let snapshot = Self.file(.snapshot, of: gun, sha256: Hexadecimal.encode(hash))
+            return (timestamp, try connection.queryAll([snapshot]).first?.first.map { try Self.file($0, .snapshot) })
         }
     }
 
     /// Which timestamp is newest, without its content.
     func pointer(of gun: GUN) async throws -> TimestampPointer? {
-        let statement = Self.pointer(of: gun)
-        return try await self.database.read { try $0.queryAll([statement]).first?.first.map(Self.pointer) }
+        try await self.pointers.pointer(of: gun)
     }
 
     /// One stored file. `current` means the newest version here, which need not be what the timestamp leads to.
     func file(_ role: RoleName, _ reference: MetadataReference, of gun: GUN) async throws -> StoredFile? {
-        try await self.database.read { connection in
+        let statement =
             switch reference {
-            case .current: try Self.newest(role, of: gun, on: connection)
-            case .sha256(let hash): try Self.file(role, of: gun, sha256: hash, on: connection)
+            case .current: Self.newest(role, of: gun)
+            case .sha256(let hash): Self.file(role, of: gun, sha256: hash)
             case .version(let version):
-                try connection.query(
+                SQLStatement(
                     "SELECT version, sha256, created_at, data FROM tuf_files WHERE gun = ? AND role = ? AND version = ?",
                     .text(gun.text),
                     .text(role.text),
                     .integer(version)
-                ).first.map { try Self.file($0, role) }
+                )
             }
-        }
+        return try await self.database.query([statement]).first?.first.map { try Self.file($0, role) }
     }
 
     /// The first of these files that is not stored; nil when all are.
     func firstMissing(of files: [(role: RoleName, sha256: String)], in gun: GUN) async throws -> RoleName? {
         guard !files.isEmpty else { return nil }
-        return try await self.database.read { connection in
-            let found = try connection.queryAll(
-                files.map { file in
-                    SQLStatement(
-                        "SELECT version FROM tuf_files WHERE sha256 = ? AND gun = ? AND role = ? ORDER BY version LIMIT 1",
-                        .text(file.sha256),
-                        .text(gun.text),
-                        .text(file.role.text)
-                    )
-                }
-            )
-            return zip(files, found).first { $1.isEmpty }?.0.role
-        }
+        let found = try await self.database.query(
+            files.map { file in
+                SQLStatement(
+                    "SELECT version FROM tuf_files WHERE sha256 = ? AND gun = ? AND role = ? ORDER BY version LIMIT 1",
+                    .text(file.sha256),
+                    .text(gun.text),
+                    .text(file.role.text)
+                )
+            }
+        )
+        return zip(files, found).first { $1.isEmpty }?.0.role
     }
 
     static func timestamp(_ file: StoredFile) throws -> Timestamp {
@@ -148,28 +152,19 @@ struct TrustStore: Sendable {
         )
     }
 
-    private static func newest(
-        _ role: RoleName,
-        of gun: GUN,
-        on connection: any SQLConnection
-    ) throws -> StoredFile? {
-        try connection.query(
+    private static func newest(_ role: RoleName, of gun: GUN) -> SQLStatement {
+        SQLStatement(
             """
             SELECT version, sha256, created_at, data FROM tuf_files WHERE gun = ? AND role = ?
             ORDER BY version DESC LIMIT 1
             """,
             .text(gun.text),
             .text(role.text)
-        ).first.map { try Self.file($0, role) }
+        )
     }
 
-    private static func file(
-        _ role: RoleName,
-        of gun: GUN,
-        sha256: String,
-        on connection: any SQLConnection
-    ) throws -> StoredFile? {
-        try connection.query(
+    private static func file(_ role: RoleName, of gun: GUN, sha256: String) -> SQLStatement {
+        SQLStatement(
             """
             SELECT version, sha256, created_at, data FROM tuf_files WHERE sha256 = ? AND gun = ? AND role = ?
             ORDER BY version DESC LIMIT 1
@@ -177,7 +172,7 @@ struct TrustStore: Sendable {
             .text(sha256),
             .text(gun.text),
             .text(role.text)
-        ).first.map { try Self.file($0, role) }
+        )
     }
 
     private static func file(_ row: SQLRow, _ role: RoleName) throws -> StoredFile {
