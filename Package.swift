@@ -143,7 +143,8 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "DurableFiles", "PercentEncoding", "OCI", "Database", "HTTPService", "TokenAuthentication", crypto, logging, nioCore, nioPosix,
+                "DurableFiles", "PercentEncoding", "OCI", "Database", "HTTPService", "TokenAuthentication", crypto,
+                logging, nioCore, nioPosix,
                 nioHTTP1, nioFoundation, serviceLifecycle,
             ]
         ),
@@ -190,7 +191,8 @@ let package = Package(
         .executableTarget(
             name: "hallmark-load",
             dependencies: [
-                "TUF", "OCI", "KeyStore", "NotaryAPI", nioCore, nioPosix, nioHTTP1, nioSSL,
+                "TUF", "OCI", "KeyStore", "NotaryAPI", crypto, nioCore, nioPosix, nioHTTP1, nioFoundation, nioSSL,
+                httpClient,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/Load"

@@ -42,6 +42,16 @@ sql() {
 # database_url NAME
 database_url() { echo "postgres://hallmark:secret@127.0.0.1:$POSTGRESQL_PORT/$1?sslmode=disable"; }
 
+# stop_postgresql: a fast shutdown, which ends all connections.
+stop_postgresql() {
+    local pid
+    pid=$(process postgresql)
+    kill -INT "$pid"
+    await_exit "$pid" 20 || fail "PostgreSQL did not end within 20 s"
+    wait "$pid" 2>/dev/null || true
+    rm -f "$SCRATCH/processes/postgresql"
+}
+
 # crash_postgresql: SIGKILL to the server and all that it runs.
 crash_postgresql() {
     local pid

@@ -62,14 +62,20 @@ struct Publisher: Sendable {
         self.request([(.targets, try await self.targets(version: version))])
     }
 
+    /// A later publish with these names.
+    func update(version: Int64, names: [String]) async throws -> LoadRequest {
+        self.request([(.targets, try await self.targets(version: version, names: names))])
+    }
+
     /// Ten tags, as an image of some age has.
     private func targets(version: Int64) async throws -> [UInt8] {
+        try await self.targets(version: version, names: (0..<10).map { "v1.\($0)" })
+    }
+
+    private func targets(version: Int64, names: [String]) async throws -> [UInt8] {
         var files: TargetMap = [:]
-        for tag in 0..<10 {
-            files["v1.\(tag)"] = TargetFile(
-                length: 1528,
-                hashes: Hashes(of: Array("\(self.gun) \(version) \(tag)".utf8))
-            )
+        for name in names {
+            files[name] = TargetFile(length: 1528, hashes: Hashes(of: Array("\(self.gun) \(version) \(name)".utf8)))
         }
         let targets = Targets(version: version, expires: self.expires, targets: files, delegations: Delegations())
         return try await targets.signed(by: [self.targetsKey], format: .notary).bytes
