@@ -33,6 +33,7 @@ unit-test: .build/.dependencies
 
 integration-test: build test-dependencies
 	swift build --product tuf-conformance-client
+	swift build --product hallmark-load
 	HALLMARK=$(HALLMARK) IntegrationTests/run
 
 # TUF's own suite, which is not on PyPI: TUF_CONFORMANCE names a checkout of it.

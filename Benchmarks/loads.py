@@ -36,13 +36,21 @@ class Loads:
 
     # Reads
 
-    def get(self, url, connections=16, reconnect=False, headers=()):
+    def get_any(self, url, count, connections=16):
+        """GET of one of `count` documents, another one each time: their numbers stand for the `%d` in the URL."""
+        script = self.directory / "any.lua"
+        path = "/" + url.split("//")[1].split("/", 1)[1]
+        request = f"wrk.format('GET', string.format('{path}', math.random(0, {count - 1})))"
+        script.write_text(f"function request() return {request} end\n")
+        return self.get(url.replace("%d", "0"), connections, script=script)
+
+    def get(self, url, connections=16, reconnect=False, headers=(), script=None):
         """GET of one small document, again and again."""
         command = ["wrk", "--threads", "1", "--connections", str(connections), "--latency"]
         command += ["--duration", f"{self.settings.seconds}s", "--timeout", "10s"]
         for header in [*headers, *(["Connection: close"] if reconnect else [])]:
             command += ["--header", header]
-        output = self.run(*command, url)
+        output = self.run(*command, *(["--script", str(script)] if script else []), url)
         if "Non-2xx" in output:
             raise SystemExit(f"{url}: not every reply was 2xx:\n{output}")
         failed = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", output)

@@ -72,6 +72,30 @@ NOTARY_SCHEMA = {
 }
 
 
+# Every row of the collection again under each new name; ids of keys and of rows are new too.
+CLONING = """
+    SET search_path TO hallmark_server;
+    SET synchronous_commit TO off;
+    DO $$
+    DECLARE
+        name TEXT; columns TEXT; fields TEXT;
+    BEGIN
+        FOR name IN SELECT table_name FROM information_schema.columns
+                    WHERE table_schema = 'hallmark_server' AND column_name = 'gun' LOOP
+            SELECT string_agg(quote_ident(column_name), ', '),
+                   string_agg(CASE column_name WHEN 'gun' THEN '''bench.example/clones/'' || number'
+                                               WHEN 'key_id' THEN 'md5(number || key_id) || md5(key_id || number)'
+                                               ELSE quote_ident(column_name) END, ', ')
+                INTO columns, fields FROM information_schema.columns
+                WHERE table_schema = 'hallmark_server' AND table_name = name AND column_name <> 'id';
+            EXECUTE format('INSERT INTO %I (%s) SELECT %s FROM %I, generate_series({first}, {end} - 1) AS number
+                            WHERE gun = ''{original}''', name, columns, fields, name);
+        END LOOP;
+    END $$;
+    ANALYZE;
+    CHECKPOINT;"""
+
+
 class Server:
     """One product under test: a process, or several that do its work together."""
 
@@ -175,7 +199,7 @@ class PostgreSQL(Server):
         initdb = [str(self.programs / "initdb"), "-D", data, "-U", "bench", "-A", "trust", "-E", "UTF8", "--locale", "C.UTF-8"]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, preexec_fn=self.become, cwd=self.directory)
         options = [f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self.directory}"]
-        options += ["max_connections=200", "shared_buffers=1GB"]
+        options += ["max_connections=200", "shared_buffers=1GB", "max_wal_size=4GB"]
         self.spawn(str(self.programs / "postgres"), "-D", data, *[part for option in options for part in ("-c", option)])
         deadline = time.monotonic() + 20
         while subprocess.run(self.psql("postgres", "SELECT 1"), capture_output=True).returncode:
@@ -197,6 +221,10 @@ class PostgreSQL(Server):
 
     def psql(self, database, statements):
         return [str(self.programs / "psql"), "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-c", statements, self.url(database)]
+
+    def clone_collections(self, database, original, first, end):
+        """Makes copies of a collection, named by numbers, in every table of the trust server."""
+        self.sql(database, CLONING.format(original=original, first=first, end=end))
 
     def sql(self, database, statements):
         return subprocess.run(self.psql(database, statements), check=True, capture_output=True, text=True).stdout.strip()
