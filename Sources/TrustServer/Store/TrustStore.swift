@@ -77,13 +77,14 @@ struct TrustStore: Sendable {
 
     /// The newest timestamp of a collection and the snapshot it leads to; nil when nothing is published.
     func head(of gun: GUN) async throws -> (timestamp: StoredFile, snapshot: StoredFile?)? {
-        try await self.database.read { connection in
-            let newest = try connection.queryAll([Self.newest(.timestamp, of: gun)]).first?.first
-            guard let timestamp = try newest.map({ try Self.file($0, .timestamp) }) else { return nil }
-            guard let hash = try Self.timestamp(timestamp).snapshot.hashes?.sha256 else { return (timestamp, nil) }
-            let snapshot = Self.file(.snapshot, of: gun, sha256: Hexadecimal.encode(hash))
-            return (timestamp, try connection.queryAll([snapshot]).first?.first.map { try Self.file($0, .snapshot) })
-        }
+        let newest = try await self.database.query([Self.newest(.timestamp, of: gun), Self.newest(.snapshot, of: gun)])
+        guard let timestamp = try newest.first?.first.map({ try Self.file($0, .timestamp) }) else { return nil }
+        guard let bytes = try Self.timestamp(timestamp).snapshot.hashes?.sha256 else { return (timestamp, nil) }
+        let hash = Hexadecimal.encode(bytes)
+        let snapshot = try newest.last?.first.map { try Self.file($0, .snapshot) }
+        if let snapshot, snapshot.sha256 == hash { return (timestamp, snapshot) }
+        // One was stored between the two statements, or in a store that something else has written to.
+        return (timestamp, try await self.file(.snapshot, .sha256(hash), of: gun))
     }
 
     /// Which timestamp is newest, without its content.
