@@ -11,7 +11,7 @@ package enum JSONWebToken {
     /// The longest token that is looked at, in bytes.
     package static let maximumLength = 32 * 1024
     /// The most certificates that a token may carry.
-    package static let maximumCertificateCount = 8
+    package static let maximumCertificateCount = 5
 
     /// How a token is signed, and by whom.
     package struct Header: Sendable {

@@ -25,6 +25,8 @@ package struct TokenError: Error, Sendable, Equatable, CustomStringConvertible {
         case key
         /// A file that cannot be read, or has nothing that can be used.
         case file
+        /// A setting that is missing or cannot be.
+        case configuration
     }
 
     package let code: Code
