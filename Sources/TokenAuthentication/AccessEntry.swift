@@ -52,7 +52,8 @@ package struct AccessEntry: Sendable, Hashable {
     /// Whether a token with this entry may do `action` on a resource. `*` grants all actions; that a request needs `*`
     /// is granted by nothing else.
     package func grants(_ action: String, onType type: String, name: String) -> Bool {
-        self.type == type && self.name == name
+        // By their bytes: names that only look the same are not.
+        self.type == type && self.name.utf8.elementsEqual(name.utf8)
             && (self.actions.contains(action) || self.actions.contains(Self.allActions))
     }
 }

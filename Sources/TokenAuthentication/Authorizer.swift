@@ -196,3 +196,19 @@ extension String {
             }
     }
 }
+
+extension Caller {
+    /// What the access log says of them.
+    package var logMetadata: Logger.Metadata {
+        self.subject.map { ["user": "\($0.prefix(256))"] } ?? [:]
+    }
+}
+
+extension AuthorizationRefusal {
+    /// What the access log says of it.
+    package var logMetadata: Logger.Metadata {
+        var metadata: Logger.Metadata = ["refused": "\(self.reason.name)"]
+        if let subject { metadata["user"] = "\(subject.prefix(256))" }
+        return metadata
+    }
+}

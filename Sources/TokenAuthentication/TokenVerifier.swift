@@ -158,13 +158,13 @@ package final class TokenVerifier: Service, Sendable {
 
     /// Everything of verified claims that time and this server's settings decide.
     private func check(_ claims: JSONWebToken.Claims) throws(TokenError) {
-        guard claims.issuer == self.configuration.issuer else {
+        guard claims.issuer.utf8.elementsEqual(self.configuration.issuer.utf8) else {
             throw TokenError(
                 .issuer,
                 "the token is from \"\(claims.issuer.prefix(256))\", not from \"\(self.configuration.issuer)\""
             )
         }
-        guard claims.audience.contains(self.configuration.service) else {
+        guard claims.audience.contains(where: { $0.utf8.elementsEqual(self.configuration.service.utf8) }) else {
             throw TokenError(
                 .audience,
                 """
