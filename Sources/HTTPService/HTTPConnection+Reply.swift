@@ -252,6 +252,7 @@ extension HTTPConnection {
     ) {
         guard let context = self.context else { return }
         self.exchange?.status = response.status
+        if !response.logMetadata.isEmpty { self.exchange?.logMetadata = response.logMetadata }
         var buffer = context.channel.allocator.buffer(capacity: 512 + (body?.readableBytes ?? 0))
         buffer.writeResponseHead(
             response,
@@ -319,6 +320,7 @@ extension HTTPConnection {
             "request": "\(exchange.id)",
         ]
         if aborted { metadata["aborted"] = "true" }
+        metadata.merge(exchange.logMetadata) { own, _ in own }
         logger.info("request", metadata: metadata)
     }
 

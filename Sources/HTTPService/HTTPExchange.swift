@@ -22,6 +22,8 @@ struct HTTPExchange {
     var receivedBytes = 0
     /// The status of the reply once its head is on its way.
     var status: HTTPResponseStatus?
+    /// What the responder adds to the access log.
+    var logMetadata: Logger.Metadata = [:]
     /// Body bytes of the reply handed to the socket.
     var sentBytes: Int64 = 0
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Logging
 package import NIOCore
 package import NIOHTTP1
 
@@ -28,6 +29,8 @@ package struct HTTPResponse: Sendable {
     package var body: Body
     /// Close the connection after this reply, whatever the peer asked for.
     package var closesConnection: Bool
+    /// What the access log says of the request besides what the server knows: who asked, why they were refused.
+    package var logMetadata: Logger.Metadata = [:]
     /// The status line and the responder's fields as they go out; nil where they have still to be written.
     private(set) var encodedHead: ByteBuffer?
 

@@ -2,11 +2,12 @@
 
 package import Database
 package import FoundationEssentials
-import HTTPService
+package import HTTPService
 package import Logging
 package import NIOPosix
 import OCI
 package import ServiceLifecycle
+package import TokenAuthentication
 
 /// An OCI distribution 1.1 and Docker registry v2 server without its sockets: blobs in files, the rest in a database.
 package struct Registry: Sendable {
@@ -29,7 +30,7 @@ package struct Registry: Sendable {
         /// Whether clients may push at all. Default: true.
         package var allowsWrites = true
         /// Whether a mount that names no source may take the blob from any repository. With access rules per repository
-        /// this must be false: it would give private blobs away. Default: true.
+        /// this would give private blobs away: a registry with a verifier never does it. Default: true.
         package var allowsAnonymousMount = true
         /// Whether indexes may list manifests that are not there. Default: false.
         package var allowsSparseIndexes = false
@@ -55,6 +56,9 @@ package struct Registry: Sendable {
     /// Opens a registry. The database must be the registry's own; it is not closed by ``close()``.
     ///
     /// - Parameters:
+    ///   - verifier: Says what the tokens of clients are worth; without one, everybody may do everything. To be run as a
+    ///     service by whoever made it.
+    ///   - metrics: Counts who was refused.
     ///   - threads: Where files are read, written and hashed.
     ///   - clock: The time.
     /// - Throws: ``FileSystemError`` when the directory cannot be used, or another process uses it; ``DatabaseError``.
@@ -62,6 +66,8 @@ package struct Registry: Sendable {
         configuration: Configuration,
         database: any SQLDatabase,
         logger: Logger,
+        verifier: TokenVerifier? = nil,
+        metrics: Metrics? = nil,
         threads: NIOThreadPool = .singleton,
         clock: @escaping @Sendable () -> Date = { Date() }
     ) async throws {
@@ -72,6 +78,8 @@ package struct Registry: Sendable {
                 blobs: blobs,
                 database: database,
                 logger: logger,
+                verifier: verifier,
+                metrics: metrics,
                 threads: threads,
                 clock: clock
             )
@@ -87,6 +95,8 @@ package struct Registry: Sendable {
         blobs: any BlobStore,
         database: any SQLDatabase,
         logger: Logger,
+        verifier: TokenVerifier? = nil,
+        metrics: Metrics? = nil,
         threads: NIOThreadPool = .singleton,
         clock: @escaping @Sendable () -> Date = { Date() }
     ) async throws {
@@ -120,7 +130,7 @@ package struct Registry: Sendable {
             options: RegistryResponder.Options(
                 allowsDelete: configuration.allowsDelete,
                 allowsWrites: configuration.allowsWrites,
-                allowsAnonymousMount: configuration.allowsAnonymousMount
+                allowsAnonymousMount: configuration.allowsAnonymousMount && verifier == nil
             ),
             store: store,
             blobs: blobs,
@@ -134,6 +144,7 @@ package struct Registry: Sendable {
             manifestBudget: HTTPBodyBudget(bytes: configuration.manifestMemory),
             cache: ResponseCache(limit: configuration.cacheSize),
             seen: self.seen,
+            authorizer: verifier.map { Authorizer($0, metrics: metrics, logger: logger) },
             clock: clock,
             logger: logger
         )

@@ -19,6 +19,7 @@ package struct RegistryError: HTTPErrorConvertible, Sendable, CustomStringConver
         case nameInvalid = "NAME_INVALID"
         case nameUnknown = "NAME_UNKNOWN"
         case sizeInvalid = "SIZE_INVALID"
+        case unauthorized = "UNAUTHORIZED"
         case unsupported = "UNSUPPORTED"
         case tooManyRequests = "TOOMANYREQUESTS"
         case rangeInvalid = "RANGE_INVALID"
@@ -34,6 +35,7 @@ package struct RegistryError: HTTPErrorConvertible, Sendable, CustomStringConver
             case .digestInvalid, .manifestBlobUnknown, .manifestInvalid, .nameInvalid, .sizeInvalid, .tagInvalid,
                 .paginationNumberInvalid:
                 .badRequest
+            case .unauthorized: .unauthorized
             case .unsupported: .methodNotAllowed
             case .tooManyRequests: .tooManyRequests
             case .rangeInvalid: .rangeNotSatisfiable

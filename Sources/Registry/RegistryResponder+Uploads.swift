@@ -3,6 +3,7 @@
 import HTTPService
 import NIOHTTP1
 import OCI
+import TokenAuthentication
 
 extension RegistryResponder {
     // MARK: - Start
@@ -10,9 +11,10 @@ extension RegistryResponder {
     func startUpload(
         _ name: RepositoryName,
         _ query: RegistryQuery,
-        _ request: HTTPRequest
+        _ request: HTTPRequest,
+        caller: Caller?
     ) async throws -> HTTPResponse {
-        if let digest = query["mount"], try await self.mount(digest, query, to: name) {
+        if let digest = query["mount"], try await self.mount(digest, query, to: name, caller: caller) {
             return try Self.created(name, Self.digest(digest))
         }
         if query["mount"] == nil, let text = query["digest"] {
@@ -34,14 +36,22 @@ extension RegistryResponder {
         return HTTPResponse(status: .accepted, headers: Self.state(of: key, offset: 0))
     }
 
-    /// False for whatever is wrong: the client uploads then.
-    private func mount(_ digest: String, _ query: RegistryQuery, to name: RepositoryName) async throws -> Bool {
+    /// False for whatever is wrong, and for a source that the client may not read: the client uploads then.
+    private func mount(
+        _ digest: String,
+        _ query: RegistryQuery,
+        to name: RepositoryName,
+        caller: Caller?
+    ) async throws -> Bool {
         guard let digest = try? Digest(digest) else { return false }
         guard let from = query["from"] else {
             guard self.options.allowsAnonymousMount else { return false }
             return try await self.uploads.mount(digest, from: nil, to: name)
         }
         guard let source = try? RepositoryName(from) else { return false }
+        if self.authorizer != nil {
+            guard let caller, caller.may(.repository(source.description, "pull")) else { return false }
+        }
         return try await self.uploads.mount(digest, from: source, to: name)
     }
 

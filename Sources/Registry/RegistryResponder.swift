@@ -8,6 +8,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import OCI
+import TokenAuthentication
 
 /// Answers the OCI distribution 1.1 and Docker registry v2 API.
 package struct RegistryResponder: HTTPResponder {
@@ -26,6 +27,8 @@ package struct RegistryResponder: HTTPResponder {
     let manifestBudget: HTTPBodyBudget
     let cache: ResponseCache
     let seen: SeenBlobs
+    /// Nil when everybody may do everything.
+    let authorizer: Authorizer?
     let clock: @Sendable () -> Date
     let logger: Logger
 
@@ -35,7 +38,13 @@ package struct RegistryResponder: HTTPResponder {
         guard request.method == .GET || request.method == .HEAD, let entry = self.cache[request.path] else {
             return nil
         }
-        let response: HTTPResponse
+        var caller: Caller?
+        if let authorizer {
+            let needed = AccessEntry.repository(entry.repository.description, "pull")
+            caller = authorizer.callerInMemory(request, for: .entry(needed))
+            guard caller != nil else { return nil }
+        }
+        var response: HTTPResponse
         switch entry.content {
         case .manifest(let whole):
             response = whole
@@ -43,27 +52,56 @@ package struct RegistryResponder: HTTPResponder {
             guard request.method == .HEAD, self.seen.note(digest, at: self.clock()) else { return nil }
             response = Self.blobResponse(digest, body: .absent(length: size))
         }
-        guard Conditions.isUnchanged(entry.digest, request.headers) else { return response }
-        return Self.unchanged(response)
+        if Conditions.isUnchanged(entry.digest, request.headers) { response = Self.unchanged(response) }
+        if let caller { response.logMetadata = caller.logMetadata }
+        return response
     }
 
     // MARK: - Everything
 
     package func respond(to request: HTTPRequest) async throws -> HTTPResponse {
-        var response: HTTPResponse
-        do {
-            response = try await self.route(request)
-        } catch {
-            response = self.response(for: error, to: request)
-        }
+        var response = await self.authorizedAnswer(to: request)
         response.headers.replaceOrAdd(name: Self.versionField.name, value: Self.versionField.value)
         return response
     }
 
     static let versionField = (name: "docker-distribution-api-version", value: "registry/2.0")
 
-    private func route(_ request: HTTPRequest) async throws -> HTTPResponse {
-        let path = try RegistryPath(request.path)
+    private func authorizedAnswer(to request: HTTPRequest) async -> HTTPResponse {
+        let path = Result { try RegistryPath(request.path) }
+        let query = RegistryQuery(request.query)
+        guard let authorizer else { return await self.answer(to: request, path, query, caller: nil) }
+        let caller: Caller
+        do {
+            let requirement = AccessRequirement(request.method, try? path.get(), query)
+            caller = try await authorizer.caller(request, for: requirement)
+        } catch {
+            return error.response
+        }
+        var response = await self.answer(to: request, path, query, caller: caller)
+        response.logMetadata = caller.logMetadata
+        return response
+    }
+
+    private func answer(
+        to request: HTTPRequest,
+        _ path: Result<RegistryPath, any Error>,
+        _ query: RegistryQuery,
+        caller: Caller?
+    ) async -> HTTPResponse {
+        do {
+            return try await self.route(request, path.get(), query, caller: caller)
+        } catch {
+            return self.response(for: error, to: request)
+        }
+    }
+
+    private func route(
+        _ request: HTTPRequest,
+        _ path: RegistryPath,
+        _ query: RegistryQuery,
+        caller: Caller?
+    ) async throws -> HTTPResponse {
         guard path.allowedMethods.contains(request.method) else {
             throw RegistryError(
                 .unsupported,
@@ -72,7 +110,6 @@ package struct RegistryResponder: HTTPResponder {
             )
         }
         try self.checkAllowed(request.method)
-        let query = RegistryQuery(request.query)
         switch path {
         case .base: return Self.json([String: String]())
         case .catalog: return try await self.catalog(query)
@@ -80,7 +117,7 @@ package struct RegistryResponder: HTTPResponder {
         case .referrers(let name, let digest): return try await self.referrers(name, digest, query)
         case .blob(let name, let digest): return try await self.blob(name, digest, request)
         case .manifest(let name, let reference): return try await self.manifest(name, reference, query, request)
-        case .uploads(let name): return try await self.startUpload(name, query, request)
+        case .uploads(let name): return try await self.startUpload(name, query, request, caller: caller)
         case .upload(let name, let id):
             return try await self.upload(UploadKey(repository: name, id: id), query, request)
         }

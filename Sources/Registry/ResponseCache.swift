@@ -28,6 +28,8 @@ final class ResponseCache: Sendable {
         let content: Content
         /// For conditional requests.
         let digest: Digest
+        /// Whose it is: what a client may read is decided by it.
+        let repository: RepositoryName
         fileprivate let group: Int
         fileprivate let generation: UInt64
         fileprivate let cost: Int
@@ -35,6 +37,7 @@ final class ResponseCache: Sendable {
 
     /// The state of a repository's group before a read.
     struct Generation: Sendable {
+        fileprivate let repository: RepositoryName
         fileprivate let group: Int
         fileprivate let number: UInt64
     }
@@ -74,7 +77,7 @@ final class ResponseCache: Sendable {
     /// To be asked for before the database is read.
     func generation(of repository: RepositoryName) -> Generation {
         let group = Self.group(of: repository)
-        return Generation(group: group, number: self.state.withLock { $0.generations[group] })
+        return Generation(repository: repository, group: group, number: self.state.withLock { $0.generations[group] })
     }
 
     /// Keeps what was read since the generation was asked for.
@@ -84,6 +87,7 @@ final class ResponseCache: Sendable {
         let entry = Entry(
             content: content,
             digest: digest,
+            repository: generation.repository,
             group: generation.group,
             generation: generation.number,
             cost: cost

@@ -6,6 +6,7 @@ package import HTTPService
 package import Logging
 package import NotaryAPI
 package import ServiceLifecycle
+package import TokenAuthentication
 
 /// A trust server: stores, checks and serves the metadata of collections, and makes their timestamps and, where their
 /// publishers leave it to the server, their snapshots. It speaks the HTTP API of notary-server.
@@ -23,6 +24,8 @@ package struct TrustServer: Sendable {
     ///   - database: where everything is kept.
     ///   - signer: holds the online keys.
     ///   - metrics: what `/metrics` shows; the program's own, for one page with the numbers of all its services.
+    ///   - verifier: says what the tokens of clients are worth; without one, everybody may do everything. To be run as a
+    ///     service by whoever made it.
     ///   - now: the time that expiries are compared with.
     /// - Throws: `DatabaseError`.
     package init(
@@ -31,6 +34,7 @@ package struct TrustServer: Sendable {
         signer: any Signer,
         logger: Logger,
         metrics: Metrics = Metrics(),
+        verifier: TokenVerifier? = nil,
         now: @escaping @Sendable () -> Date = { Date() }
     ) async throws {
         let store = TrustStore(database: database)
@@ -59,6 +63,7 @@ package struct TrustServer: Sendable {
             health: health,
             budget: HTTPBodyBudget(bytes: configuration.uploadMemory),
             metrics: RequestMetrics(metrics),
+            authorizer: verifier.map { Authorizer($0, metrics: metrics, logger: logger) },
             logger: logger
         )
     }

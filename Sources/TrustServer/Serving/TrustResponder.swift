@@ -8,6 +8,7 @@ import NIOHTTP1
 import NotaryAPI
 import Synchronization
 import TUF
+import TokenAuthentication
 
 /// Answers Notary's HTTP API.
 struct TrustResponder: HTTPResponder {
@@ -18,6 +19,8 @@ struct TrustResponder: HTTPResponder {
     let health: HealthChecks
     let budget: HTTPBodyBudget
     let metrics: RequestMetrics
+    /// Nil when everybody may do everything.
+    let authorizer: Authorizer?
     let logger: Logger
 
     private var configuration: TrustServerConfiguration { self.collections.configuration }
@@ -25,9 +28,16 @@ struct TrustResponder: HTTPResponder {
     // MARK: From memory
 
     func immediateResponse(to request: HTTPRequest) -> HTTPResponse? {
-        guard request.method == .GET, let path = try? self.admit(request), let response = self.inMemory(path) else {
-            return nil
+        guard request.method == .GET, let path = try? Self.path(of: request),
+            (try? self.checkPrefix(of: path, .GET)) != nil
+        else { return nil }
+        var caller: Caller?
+        if let authorizer {
+            caller = authorizer.callerInMemory(request, for: AccessRequirement(.GET, path))
+            guard caller != nil else { return nil }
         }
+        guard var response = self.inMemory(path) else { return nil }
+        if let caller { response.logMetadata = caller.logMetadata }
         if let operation = RequestMetrics.Operation(.GET, path) {
             self.metrics.count(operation, .GET, response, took: nil)
         }
@@ -55,17 +65,41 @@ struct TrustResponder: HTTPResponder {
 
     func respond(to request: HTTPRequest) async throws -> HTTPResponse {
         let start = ContinuousClock.now
-        let path: TrustPath
-        do {
-            path = try self.admit(request)
-        } catch {
-            return Self.isKnown(request.method) ? error.response : HTTPResponse(status: .methodNotAllowed)
-        }
-        let response = try await self.answerOrRefuse(request, path)
-        if let operation = RequestMetrics.Operation(request.method, path) {
+        let path = Result { () throws(NotaryError) in try Self.path(of: request) }
+        let response = try await self.authorizedAnswer(to: request, path)
+        if let path = try? path.get(), let operation = RequestMetrics.Operation(request.method, path) {
             self.metrics.count(operation, request.method, response, took: .now - start)
         }
         return response
+    }
+
+    private func authorizedAnswer(
+        to request: HTTPRequest,
+        _ path: Result<TrustPath, NotaryError>
+    ) async throws -> HTTPResponse {
+        guard let authorizer else { return try await self.answer(to: request, path) }
+        let caller: Caller
+        do {
+            caller = try await authorizer.caller(request, for: AccessRequirement(request.method, try? path.get()))
+        } catch {
+            return error.response
+        }
+        var response = try await self.answer(to: request, path)
+        response.logMetadata = caller.logMetadata
+        return response
+    }
+
+    private func answer(
+        to request: HTTPRequest,
+        _ path: Result<TrustPath, NotaryError>
+    ) async throws -> HTTPResponse {
+        do {
+            let path = try path.get()
+            try self.checkPrefix(of: path, request.method)
+            return try await self.answerOrRefuse(request, path)
+        } catch let error as NotaryError {
+            return Self.isKnown(request.method) ? error.response : HTTPResponse(status: .methodNotAllowed)
+        }
     }
 
     /// Methods that Notary's server refuses by path; it answers all others with 405.
@@ -126,20 +160,17 @@ struct TrustResponder: HTTPResponder {
         }
     }
 
-    /// Decides who gets past the door: every request, from memory or not, comes through here before anything is answered.
     /// - Throws: ``NotaryError`` with code `metadataNotFound` or `invalidGUN`.
-    private func admit(_ request: HTTPRequest) throws(NotaryError) -> TrustPath {
-        let path: TrustPath
+    private static func path(of request: HTTPRequest) throws(NotaryError) -> TrustPath {
         do {
-            path = try TrustPath(parsing: request.path)
+            return try TrustPath(parsing: request.path)
         } catch {
             guard error.code == .invalidGUN, request.method == .POST else { throw NotaryError(.metadataNotFound) }
             throw NotaryError(.invalidGUN, detail: .text(error.message))
         }
-        try self.checkPrefix(of: path, request.method)
-        return path
     }
 
+    /// - Throws: ``NotaryError`` with code `metadataNotFound` or `invalidGUN`.
     private func checkPrefix(of path: TrustPath, _ method: HTTPMethod) throws(NotaryError) {
         let prefixes = self.configuration.gunPrefixes
         guard !prefixes.isEmpty, let gun = path.gun, !prefixes.contains(where: { gun.hasPrefix($0) }) else { return }
