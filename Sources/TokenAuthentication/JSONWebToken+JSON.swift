@@ -79,7 +79,7 @@ extension JSONWebToken.Claims: Codable {
         /// Whole seconds; some issuers give fractions.
         func time(_ key: CodingKeys) throws -> Int64? {
             guard let value = try container.decodeIfPresent(Double.self, forKey: key) else { return nil }
-            guard let seconds = Int64(exactly: value.rounded(.down)) else {
+            guard abs(value) <= 0x1p53, let seconds = Int64(exactly: value.rounded(.down)) else {
                 throw TokenError(.malformed, "a time of the token is out of range")
             }
             return seconds
