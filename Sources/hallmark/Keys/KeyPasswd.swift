@@ -5,6 +5,7 @@ import ContentTrust
 import Database
 import Foundation
 import Logging
+import Settings
 import TUF
 import TrustSigner
 
@@ -23,11 +24,9 @@ struct KeyPasswd: AsyncParsableCommand {
     @Flag(name: .customLong("signer"), help: "The keys of the signer of hallmark serve.")
     var isSigner = false
 
-    @Option(help: ArgumentHelp("Where hallmark serve keeps everything.", valueName: "dir"))
-    var data = "~/.local/share/hallmark"
+    @OptionGroup var configuration: ConfigurationOptions
 
-    @OptionGroup(title: "PostgreSQL")
-    var databases: DatabaseOptions
+    @OptionGroup var signerKeys: SettingOptions<SignerKeySettings>
 
     @OptionGroup var output: OutputOptions
 
@@ -37,28 +36,25 @@ struct KeyPasswd: AsyncParsableCommand {
 
     func run() async throws {
         CoreDumps.hideMemory()
-        let directory = self.data.expandingTilde
-        let environment = ProcessInfo.processInfo.environment
-        if self.databases.postgreSQL(.signer, environment: environment) == nil {
-            let path = "\(directory)/\(DatabaseOptions.Service.signer.file)"
-            guard FileManager.default.fileExists(atPath: path) else {
-                throw CommandError(.failure, "there is no \(path): name the directory of hallmark serve with --data")
+        let settings = try self.configuration.loader(options: self.signerKeys.given).loadOrExplain().values
+        let storage = ServiceDatabase(service: .signer, settings: settings)
+        if storage.postgreSQL == nil {
+            guard FileManager.default.fileExists(atPath: storage.path) else {
+                throw CommandError(
+                    .failure,
+                    "there is no \(storage.path): name the directory of hallmark serve with --data"
+                )
             }
         }
-        let database = try await self.databases.open(
-            .signer,
-            directory: directory,
-            environment: environment,
-            logger: Logger(label: "hallmark") { _ in SwiftLogNoOpLogHandler() }
-        )
-        let passphrases = try SignerParts.passphrases(directory, environment)
+        let database = try await storage.open(logger: Logger(label: "hallmark") { _ in SwiftLogNoOpLogHandler() })
+        let passphrases = try SignerParts.passphrases(settings)
         let result: LocalSigner.Reencryption
         let alias: String
         do {
             // Opened with the old passphrase: it is known to be right before a new one is made.
             let signer = try await LocalSigner(database: database, passphrases: passphrases)
-            if environment["NOTARY_SIGNER_DEFAULT_ALIAS"] == nil {
-                alias = try await SignerParts.passphraseFile(directory).renew()
+            if settings[SignerSettings.defaultAlias] == nil {
+                alias = try await SignerParts.passphraseFile(settings).renew()
             } else {
                 alias = passphrases.defaultAlias
             }

@@ -1,12 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ContentTrust
 import Foundation
+import Settings
 
 /// The directory that holds everything a server keeps.
 enum DataDirectory {
+    /// Where it is; nil when nothing of these settings goes there, as with PostgreSQL and certificates of one's own.
+    static func path(_ settings: SettingValues) -> String? {
+        let services = settings.services
+        let keepsFiles = services.contains { ServiceDatabase(service: $0, settings: settings).postgreSQL == nil }
+        let needsIt =
+            services.contains(.registry) || keepsFiles || Self.needsAuthority(settings)
+            || services.contains(.signer) && settings[SignerSettings.defaultAlias] == nil
+        return needsIt ? settings[ServeSettings.data].expandingTilde : nil
+    }
+
+    /// Whether a certificate of the local CA is shown to anybody, or asked for.
+    private static func needsAuthority(_ settings: SettingValues) -> Bool {
+        let services = settings.services
+        let servesTLS =
+            services.contains(.server) && !settings[TrustServerSettings.plainHTTP]
+            || services.contains(.registry) && settings[RegistrySettings.usesTLS]
+        if servesTLS, settings[ServeSettings.certificate] == nil { return true }
+        if services.contains(.signer) { return settings.servesSigner && settings[SignerSettings.certificate] == nil }
+        return services.contains(.server)
+            && (settings[SignerSettings.authority] == nil || settings[SignerSettings.clientCertificate] == nil)
+    }
+
     /// Makes it and what the services have in it, for its owner alone.
     /// - Throws: ``CommandError`` that says why it cannot be used.
-    static func prepare(_ path: String, for services: Set<DatabaseOptions.Service>) throws {
+    static func prepare(_ path: String, for services: Set<ServiceName>) throws {
         try Self.make(path)
         if services.contains(.signer) { try Self.make(path + "/signer") }
         if services.contains(.registry) { try Self.make(path + "/registry") }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ContentTrust
 import Database
 import DurableFiles
 import Foundation
@@ -9,30 +10,16 @@ import NIOCore
 import NotaryAPI
 import Registry
 import ServiceLifecycle
+import Settings
+import TUF
 import TrustServer
 import TrustSigner
 import UnixSignals
 
 /// The services of this process, on the storage that they were given.
 struct EmbeddedServer {
-    struct Configuration: Sendable {
-        let services: Set<DatabaseOptions.Service>
-        let directory: String
-        let registry: ListenAddress
-        let trustServer: ListenAddress
-        let hostNames: [String]
-        let certificate: (chain: String, key: String)?
-        let registryUsesTLS: Bool
-        let signer: SignerOptions
-        let databases: DatabaseOptions
-
-        /// Who else wants the signer in this process reaches it over gRPC.
-        var servesSigner: Bool {
-            self.services.contains(.signer) && (!self.services.contains(.server) || self.signer.signerAddress != nil)
-        }
-    }
-
-    let directory: String
+    /// Where everything is kept; nil when all of it is elsewhere.
+    let directory: String?
     /// Where what is served is reached; nil for what is not in this process.
     let registryURL: String?
     let trustServerURL: String?
@@ -48,6 +35,9 @@ struct EmbeddedServer {
 
     /// What ``open(_:logger:)`` has put together so far. What comes later is shut down earlier.
     private struct Parts {
+        let settings: SettingValues
+        let authority: LocalCertificateAuthority
+        let logger: Logger
         var services: [any Service] = []
         var databases: [any SQLDatabase] = []
         var claims: [ServiceClaim] = []
@@ -59,49 +49,27 @@ struct EmbeddedServer {
 
     /// Opens the storage, and binds all addresses: connections wait from here on.
     /// - Throws: ``CommandError`` for what whoever started it can put right.
-    static func open(_ configuration: Configuration, logger: Logger) async throws -> EmbeddedServer {
+    static func open(_ settings: SettingValues, logger: Logger) async throws -> EmbeddedServer {
         let openFiles = OpenFiles.raiseLimit()
-        let directory = configuration.directory
-        try DataDirectory.prepare(directory, for: configuration.services)
-        var parts = Parts()
-        let authority = LocalCertificateAuthority(directory: directory, names: Self.names(configuration))
-        var http: @Sendable (ListenAddress, Bool) -> HTTPServerConfiguration = { address, _ in
-            HTTPServerConfiguration(host: address.host, port: address.port, tls: nil)
-        }
-        if configuration.services != [.signer] {
-            let identity = try await TLSIdentity.load(
-                configuration.certificate.map { .files(certificate: $0.chain, key: $0.key) } ?? .authority(authority),
-                logger: logger
-            )
-            parts.services.append(identity)
-            http = { address, isSecure in
-                var http = HTTPServerConfiguration(
-                    host: address.host,
-                    port: address.port,
-                    tls: isSecure ? identity.contexts : nil
-                )
-                http.maximumConnections = OpenFiles.connections(
-                    within: openFiles,
-                    servers: 2,
-                    atMost: http.maximumConnections
-                )
-                return http
-            }
-        }
-        let signer = try await Self.openSigner(configuration, authority, logger, &parts)
-        if configuration.services.contains(.registry) {
-            try await Self.openRegistry(configuration, http, logger, &parts)
-        }
-        if configuration.services.contains(.server), let signer {
-            try await Self.openTrustServer(configuration, signer, http, logger, &parts)
-        }
+        let services = settings.services
+        let directory = DataDirectory.path(settings)
+        if let directory { try DataDirectory.prepare(directory, for: services) }
+        let authority = LocalCertificateAuthority(
+            directory: settings[ServeSettings.data].expandingTilde,
+            names: Self.names(settings)
+        )
+        var parts = Parts(settings: settings, authority: authority, logger: logger)
+        let fronts = try await HTTPFronts(settings, authority: authority, openFiles: openFiles, logger: logger)
+        parts.services += fronts.services
+        let signer = try await Self.openSigner(&parts)
+        if services.contains(.registry) { try await Self.openRegistry(fronts, &parts) }
+        if services.contains(.server), let signer { try await Self.openTrustServer(signer, fronts, &parts) }
         return EmbeddedServer(
             directory: directory,
             registryURL: parts.registryURL,
             trustServerURL: parts.trustServerURL,
             signerAddress: parts.signerAddress,
-            authorityPath: configuration.certificate == nil && configuration.services != [.signer]
-                ? authority.certificatePath : nil,
+            authorityPath: fronts.showsLocalAuthority ? authority.certificatePath : nil,
             logger: logger,
             services: parts.services,
             registry: parts.registry,
@@ -111,108 +79,94 @@ struct EmbeddedServer {
     }
 
     /// The signer of the trust server in this process, and what others reach; nil when there is nobody who signs here.
-    private static func openSigner(
-        _ configuration: Configuration,
-        _ authority: LocalCertificateAuthority,
-        _ logger: Logger,
-        _ parts: inout Parts
-    ) async throws -> (any Signer)? {
-        guard configuration.services.contains(.signer) else {
-            guard configuration.services.contains(.server) else { return nil }
-            let remote = try await SignerParts.remote(configuration.signer, authority: authority, logger: logger)
+    private static func openSigner(_ parts: inout Parts) async throws -> (any Signer)? {
+        let settings = parts.settings
+        guard settings.services.contains(.signer) else {
+            guard settings.services.contains(.server) else { return nil }
+            let remote = try await SignerParts.remote(settings, authority: parts.authority, logger: parts.logger)
             parts.services += remote.services
             return remote.signer
         }
-        let signer = try await SignerParts.local(
-            Self.database(.signer, configuration, logger, &parts),
-            directory: configuration.directory,
-            environment: ProcessInfo.processInfo.environment
-        )
-        if configuration.servesSigner {
-            let served = try await SignerParts.serve(signer, configuration.signer, authority: authority, logger: logger)
+        let signer = try await SignerParts.local(Self.database(.signer, &parts), settings)
+        if settings.servesSigner {
+            let served = try await SignerParts.serve(signer, settings, authority: parts.authority, logger: parts.logger)
             parts.services += served.services
             parts.signerAddress = served.address
         }
         return signer
     }
 
-    private static func openRegistry(
-        _ configuration: Configuration,
-        _ http: (ListenAddress, Bool) -> HTTPServerConfiguration,
-        _ logger: Logger,
-        _ parts: inout Parts
-    ) async throws {
-        let database = try await Self.database(.registry, configuration, logger, &parts)
-        let registry = try await Self.registry(configuration.directory, database, logger)
-        let server = HTTPServer(
-            configuration: http(configuration.registry, configuration.registryUsesTLS),
-            responder: registry.responder,
-            logger: logger
+    private static func openRegistry(_ fronts: HTTPFronts, _ parts: inout Parts) async throws {
+        let settings = parts.settings
+        let database = try await Self.database(.registry, &parts)
+        let registry = try await Self.registry(
+            settings[ServeSettings.data].expandingTilde,
+            database,
+            parts.logger
         )
-        let address = try await Self.bind(server, configuration.registry, "--registry-address")
-        if !configuration.registry.isLoopback, !configuration.registryUsesTLS {
-            logger.warning("the registry speaks plain HTTP beyond this machine; --registry-tls encrypts it")
-        }
+        let server = HTTPServer(
+            configuration: fronts.registry,
+            responder: registry.responder,
+            logger: parts.logger
+        )
         parts.registry = registry
-        parts.registryURL = (configuration.registryUsesTLS ? "https://" : "http://") + address
+        parts.registryURL = try await fronts.bind(
+            server,
+            RegistrySettings.address,
+            isSecure: settings[RegistrySettings.usesTLS]
+        )
         parts.services += registry.services + [server]
     }
 
     private static func openTrustServer(
-        _ configuration: Configuration,
         _ signer: any Signer,
-        _ http: (ListenAddress, Bool) -> HTTPServerConfiguration,
-        _ logger: Logger,
+        _ fronts: HTTPFronts,
         _ parts: inout Parts
     ) async throws {
-        let database = try await Self.database(.server, configuration, logger, &parts)
-        var trustConfiguration = TrustServerConfiguration()
+        let settings = parts.settings
+        let database = try await Self.database(.server, &parts)
+        var configuration = TrustServerConfiguration(settings)
         if database is PostgreSQLDatabase {
             // Other servers may write to the same database.
-            trustConfiguration.revalidation = .zero
+            configuration.revalidation = .zero
         } else {
-            parts.claims.append(try ServiceClaim("server", in: configuration.directory))
+            parts.claims.append(try ServiceClaim("server", in: settings[ServeSettings.data].expandingTilde))
         }
         let trust = try await TrustServer(
-            configuration: trustConfiguration,
+            configuration: configuration,
             database: database,
             signer: signer,
-            logger: logger
+            logger: parts.logger
         )
         let server = HTTPServer(
-            configuration: http(configuration.trustServer, true),
+            configuration: fronts.trustServer,
             responder: trust.responder,
-            logger: logger
+            logger: parts.logger
         )
-        parts.trustServerURL = "https://" + (try await Self.bind(server, configuration.trustServer, "--server-address"))
+        parts.trustServerURL = try await fronts.bind(
+            server,
+            TrustServerSettings.address,
+            isSecure: !settings[TrustServerSettings.plainHTTP]
+        )
         parts.services += trust.services + [server]
     }
 
-    private static func database(
-        _ service: DatabaseOptions.Service,
-        _ configuration: Configuration,
-        _ logger: Logger,
-        _ parts: inout Parts
-    ) async throws -> any SQLDatabase {
-        let database = try await configuration.databases.open(
-            service,
-            directory: configuration.directory,
-            environment: ProcessInfo.processInfo.environment,
-            logger: logger
-        )
+    private static func database(_ service: ServiceName, _ parts: inout Parts) async throws -> any SQLDatabase {
+        let database = try await ServiceDatabase(service: service, settings: parts.settings).open(logger: parts.logger)
         parts.databases.append(database)
         return database
     }
 
     /// Serves until a signal or a failure; then finishes what it accepted and closes the storage.
-    func run(until signals: UnixSignalsSequence) async throws {
+    /// - Parameter others: run beside the services, and end with them.
+    func run(until signals: UnixSignalsSequence, beside others: [any Service] = []) async throws {
         let ending = ServiceGroupConfiguration.ServiceConfiguration(
             service: SignalService(signals: signals),
             successTerminationBehavior: .gracefullyShutdownGroup
         )
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: self.services.map { .init(service: $0) } + [ending],
+                services: (others + self.services).map { .init(service: $0) } + [ending],
                 logger: self.logger
             )
         )
@@ -230,10 +184,11 @@ struct EmbeddedServer {
         for database in self.databases { try await database.close() }
     }
 
-    private static func names(_ configuration: Configuration) -> [String] {
-        configuration.hostNames
-            + [configuration.registry, configuration.trustServer, configuration.signer.signerAddress].compactMap(\.self)
-            .filter { !$0.isWildcard }.map(\.host)
+    private static func names(_ settings: SettingValues) -> [String] {
+        let addresses = [
+            settings[RegistrySettings.address], settings[TrustServerSettings.address], settings[SignerSettings.address],
+        ]
+        return settings[ServeSettings.hostNames] + addresses.compactMap(\.self).filter { !$0.isWildcard }.map(\.host)
     }
 
     private static func registry(
@@ -251,19 +206,14 @@ struct EmbeddedServer {
             throw DataDirectory.inUse(directory)
         }
     }
+}
 
-    /// - Returns: the address as clients write it.
-    private static func bind(_ server: HTTPServer, _ address: ListenAddress, _ option: String) async throws -> String {
-        do {
-            let bound = try await server.bind()
-            let host = address.isWildcard ? ProcessInfo.processInfo.hostName : address.host
-            return ListenAddress(host: host, port: bound.port ?? address.port).description
-        } catch {
-            let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
-            throw CommandError(
-                .failure,
-                "cannot listen on \(address): \(reason); \(option) names another, and port 0 takes a free one"
-            )
-        }
+extension TrustServerConfiguration {
+    init(_ settings: SettingValues) {
+        self.init()
+        self.gunPrefixes = settings[TrustServerSettings.gunPrefixes]
+        self.keyAlgorithm = KeyType(settings[TrustServerSettings.keyAlgorithm])
+        self.currentMaximumAge = settings[TrustServerSettings.currentMaximumAge]
+        self.consistentMaximumAge = settings[TrustServerSettings.consistentMaximumAge]
     }
 }

@@ -7,6 +7,7 @@ import HTTPService
 import Logging
 import NIOCore
 import ServiceLifecycle
+import Settings
 import SignerAPI
 import TrustSigner
 
@@ -15,40 +16,41 @@ enum SignerParts {
     /// Opens the signer on its database.
     static func local(
         _ database: any SQLDatabase,
-        directory: String,
-        environment: [String: String]
+        _ settings: SettingValues
     ) async throws -> LocalSigner {
-        try await LocalSigner(database: database, passphrases: Self.passphrases(directory, environment))
+        try await LocalSigner(database: database, passphrases: Self.passphrases(settings))
     }
 
-    /// Notary's variables when they are there, else the file that is made at the first start.
-    static func passphrases(
-        _ directory: String,
-        _ environment: [String: String]
-    ) throws -> any SignerPassphrases {
-        let file = Self.passphraseFile(directory)
-        guard environment["NOTARY_SIGNER_DEFAULT_ALIAS"] != nil else { return file }
+    /// Notary's variables when an alias is named, else the file that is made at the first start.
+    static func passphrases(_ settings: SettingValues) throws -> any SignerPassphrases {
+        let file = Self.passphraseFile(settings)
+        guard let alias = settings[SignerSettings.defaultAlias] else { return file }
         return SignerPassphraseSources(
-            variables: try EnvironmentSignerPassphrases(environment: environment),
+            variables: try EnvironmentSignerPassphrases(
+                environment: ProcessInfo.processInfo.environment,
+                defaultAlias: alias
+            ),
             file: file
         )
     }
 
-    static func passphraseFile(_ directory: String) -> SignerPassphraseFile {
-        SignerPassphraseFile(path: directory + "/signer/passphrase")
+    static func passphraseFile(_ settings: SettingValues) -> SignerPassphraseFile {
+        SignerPassphraseFile(path: settings[ServeSettings.data].expandingTilde + "/signer/passphrase")
     }
 
     /// A signer's server, bound: connections wait from here on.
     /// - Returns: the services to run, and the address as clients write it.
     static func serve(
         _ signer: LocalSigner,
-        _ options: SignerOptions,
+        _ settings: SettingValues,
         authority: LocalCertificateAuthority,
         logger: Logger
     ) async throws -> (services: [any Service], address: String) {
         var services: [any Service] = []
         let source: TLSIdentity.Source
-        if let certificate = options.signerCertificate?.expandingTilde, let key = options.signerKey?.expandingTilde {
+        if let certificate = settings[SignerSettings.certificate]?.expandingTilde,
+            let key = settings[SignerSettings.key]?.expandingTilde
+        {
             source = .files(certificate: certificate, key: key)
         } else {
             source = .authority(authority, use: .signer)
@@ -64,11 +66,11 @@ enum SignerParts {
         let identity = try await TLSIdentity.load(
             source,
             for: .grpcServer,
-            peerAuthorities: options.signerAnyClient
-                ? nil : options.signerClientCa?.expandingTilde ?? authority.certificatePath,
+            peerAuthorities: settings[SignerSettings.anyClient]
+                ? nil : settings[SignerSettings.clientAuthority]?.expandingTilde ?? authority.certificatePath,
             logger: logger
         )
-        let address = options.signerAddress ?? SignerOptions.defaultAddress
+        let address = settings[SignerSettings.address] ?? SignerSettings.defaultAddress
         let server = SignerServer(
             SignerServer.Configuration(address: address.signer, tls: identity.contexts),
             signer: signer,
@@ -81,37 +83,66 @@ enum SignerParts {
         } catch let error as IOError {
             throw CommandError(
                 .failure,
-                "cannot listen on \(address): \(String(cString: strerror(error.errnoCode))); --signer-address names "
-                    + "another, and port 0 takes a free one"
+                "cannot listen on \(address): \(String(cString: strerror(error.errnoCode))); "
+                    + "\(settings.name(SignerSettings.address)) names another, and port 0 takes a free one"
             )
         }
     }
 
     /// A signer in another process. It need not be there yet.
     static func remote(
-        _ options: SignerOptions,
+        _ settings: SettingValues,
         authority: LocalCertificateAuthority,
         logger: Logger
     ) async throws -> (services: [any Service], signer: RemoteSigner) {
-        let source: TLSIdentity.Source
-        if let certificate = options.signerClientCertificate?.expandingTilde,
-            let key = options.signerClientKey?.expandingTilde
-        {
-            source = .files(certificate: certificate, key: key)
-        } else {
-            source = .authority(authority, use: .signerClient)
-        }
         let identity = try await TLSIdentity.load(
-            source,
+            Self.clientSource(settings, authority),
             for: .grpcClient,
-            peerAuthorities: options.signerCa?.expandingTilde ?? authority.certificatePath,
+            peerAuthorities: Self.signerAuthority(settings, authority),
             logger: logger
         )
-        let addresses = options.signers.isEmpty ? [SignerOptions.defaultAddress] : options.signers
+        let remotes = settings[SignerSettings.remote]
+        let addresses = remotes.isEmpty ? [SignerSettings.defaultAddress] : remotes
         let signer = try RemoteSigner(
             RemoteSigner.Configuration(addresses: addresses.map(\.signer)),
             logger: logger
         ) { identity.contexts.current }
         return ([identity, signer], signer)
+    }
+
+    /// What the trust server shows the signer.
+    private static func clientSource(
+        _ settings: SettingValues,
+        _ authority: LocalCertificateAuthority
+    ) -> TLSIdentity.Source {
+        guard let certificate = settings[SignerSettings.clientCertificate] else {
+            return .authority(authority, use: .signerClient)
+        }
+        guard certificate != SignerSettings.noCertificate, let key = settings[SignerSettings.clientKey] else {
+            return .anonymous
+        }
+        return .files(certificate: certificate.expandingTilde, key: key.expandingTilde)
+    }
+
+    /// Whom the signer's certificate must lead to; nil for those that the system trusts.
+    private static func signerAuthority(
+        _ settings: SettingValues,
+        _ authority: LocalCertificateAuthority
+    ) -> String? {
+        guard let file = settings[SignerSettings.authority] else { return authority.certificatePath }
+        return file == SignerSettings.systemAuthorities ? nil : file.expandingTilde
+    }
+}
+
+extension ListenAddress {
+    /// As the address of a signer; the wildcard stands for this machine.
+    var signer: SignerAddress { SignerAddress(host: self.host, port: self.port) }
+}
+
+extension SettingValues {
+    /// Who else wants the signer in this process reaches it over gRPC.
+    var servesSigner: Bool {
+        let services = self.services
+        return services.contains(.signer) && (!services.contains(.server) || self[SignerSettings.address] != nil)
     }
 }
