@@ -69,6 +69,11 @@ package final class MetricGauge: RenderedMetric {
         self.cells.cell(labels).add(amount)
     }
 
+    /// Shows nothing for these label values until one is set again.
+    package func remove(_ labels: String...) {
+        self.cells.remove(labels)
+    }
+
     func render(into text: inout String) {
         for (labels, cell) in self.cells.sorted() {
             MetricText.sample(self.cells.name, labels, Double(cell.value), into: &text)

@@ -114,6 +114,10 @@ final class MetricCells<Cell: Sendable>: Sendable {
         }
     }
 
+    func remove(_ values: [String]) {
+        self.cells.withLock { $0[values] = nil }
+    }
+
     /// All cells with their labels in the form of a sample line, sorted.
     func sorted() -> [(labels: [String], cell: Cell)] {
         self.cells.withLock { Array($0) }
@@ -143,5 +147,13 @@ extension String {
 
     fileprivate var escapedForLabel: String {
         self.escapedForHelp.replacing("\"", with: "\\\"")
+    }
+}
+
+extension Duration {
+    /// In seconds, for histograms.
+    package var seconds: Double {
+        let (seconds, attoseconds) = self.components
+        return Double(seconds) + Double(attoseconds) / 1e18
     }
 }

@@ -17,7 +17,9 @@ package struct TrustServer: Sendable {
     package let services: [any Service]
 
     let renewal: Renewal
-    let health: HealthChecks
+    let expiryWatch: ExpiryWatch
+    /// What the server depends on, checked in the background.
+    package let health: HealthChecks
 
     /// Opens the store, making its tables where they are missing.
     /// - Parameters:
@@ -27,6 +29,7 @@ package struct TrustServer: Sendable {
     ///   - verifier: says what the tokens of clients are worth; without one, everybody may do everything. To be run as a
     ///     service by whoever made it.
     ///   - now: the time that expiries are compared with.
+    ///   - sleep: waits for that long; tests give their own.
     /// - Throws: `DatabaseError`.
     package init(
         configuration: TrustServerConfiguration,
@@ -35,13 +38,15 @@ package struct TrustServer: Sendable {
         logger: Logger,
         metrics: Metrics = Metrics(),
         verifier: TokenVerifier? = nil,
-        now: @escaping @Sendable () -> Date = { Date() }
+        now: @escaping @Sendable () -> Date = { Date() },
+        sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
     ) async throws {
         let store = TrustStore(database: database)
         try await store.migrate()
         let collections = Collections(store: store, configuration: configuration, now: now)
-        let keys = OnlineKeys(signer: signer, algorithm: configuration.keyAlgorithm, store: store)
-        let publisher = Publisher(collections: collections, keys: keys)
+        let counted = TrustMetrics(metrics)
+        let keys = OnlineKeys(signer: signer, algorithm: configuration.keyAlgorithm, store: store, metrics: counted)
+        let publisher = Publisher(collections: collections, keys: keys, metrics: counted)
         let refresher = Refresher(collections: collections, metadata: publisher.metadata, logger: logger)
         let health = HealthChecks(logger: logger)
         health.register("DB operational") { try await store.check() }
@@ -49,12 +54,21 @@ package struct TrustServer: Sendable {
         let renewal = Renewal(
             collections: collections,
             refresher: refresher,
-            adoption: Adoption(store: store, signer: signer, logger: logger),
-            logger: logger
+            metrics: counted,
+            logger: logger,
+            sleep: sleep
+        )
+        let expiryWatch = ExpiryWatch(
+            collections: collections,
+            adoption: Adoption(refresher: refresher, logger: logger),
+            metrics: counted,
+            logger: logger,
+            sleep: sleep
         )
         self.renewal = renewal
         self.health = health
-        self.services = [health, renewal]
+        self.expiryWatch = expiryWatch
+        self.services = [health, renewal, expiryWatch]
         self.responder = TrustResponder(
             collections: collections,
             keys: keys,

@@ -27,17 +27,33 @@ package struct TrustServerConfiguration: Sendable {
     package var timestampLifetime: Int64 = 14 * 86400
     /// How long a new snapshot is valid, in seconds.
     package var snapshotLifetime: Int64 = 1095 * 86400
-    /// How long before its expiry a timestamp is renewed in the background, in seconds.
+    /// How long before its expiry a timestamp is renewed in the background at the latest, in seconds. Each collection has its own
+    /// time, up to half as long again before: what was signed in one hour is not to be renewed in one hour.
     package var timestampMargin: Int64 = 4 * 86400
-    /// How long before its expiry a snapshot that the server signs is renewed in the background, in seconds.
+    /// How long before its expiry a snapshot that the server signs is renewed in the background at the latest, in seconds.
     package var snapshotMargin: Int64 = 90 * 86400
     /// The pause between two looks for what is to be renewed. Up to a tenth is added at random, so that several servers of
     /// one database do not look at once.
     package var renewalInterval: Duration = .seconds(300)
-    /// How many collections are renewed before the next ones are looked for.
+    /// How many collections one server takes for itself at a time, of those that are to be renewed.
     package var renewalBatch = 64
-    /// How long a collection that could not be renewed waits for its next turn, in seconds.
+    /// How many collections this server renews at once.
+    package var renewalConcurrency = 4
+    /// The most collections that this server renews in a second: publishers and readers go first.
+    package var renewalRate = 100
+    /// How long a collection belongs to the server that took it, in seconds. One that did not come back loses it then.
+    package var renewalLease: Int64 = 300
+    /// How long a collection that could not be renewed waits for its next turn, in seconds: twice as long after each failure, up
+    /// to a day.
     package var renewalRetry: Int64 = 3600
+
+    /// How long before certificates, roots, targets and delegations expire the log warns of it, in days: once at each of these,
+    /// and once when they have.
+    package var expiryWarnings: [Int64] = [90, 30, 7, 1]
+    /// How many warnings of one level a look writes to the log one by one; the rest are counted.
+    package var expiryWarningLimit = 20
+    /// The pause between two looks for what expires. Up to a tenth is added at random.
+    package var expiryInterval: Duration = .seconds(300)
 
     /// The most bytes of metadata kept in memory, for each of three caches: served files, current pointers, verified values.
     package var cacheSize = 32 << 20

@@ -22,6 +22,12 @@ final class TestClock: Sendable {
 
     var now: Date { self.date.withLock { $0 } }
     func advance(days: Double) { self.date.withLock { $0 = $0.addingTimeInterval(days * 86400) } }
+
+    /// Time goes by while nothing else is done.
+    func sleep(_ duration: Duration) throws {
+        try Task.checkCancellation()
+        self.date.withLock { $0 = $0.addingTimeInterval(duration / .seconds(1)) }
+    }
 }
 
 /// Holds keys in memory. As the real one, it hands out one pending key for each role until that has signed.
@@ -82,6 +88,40 @@ final class TestSigner: Signer {
     }
 }
 
+/// Keeps what is logged from level notice on.
+final class TestLog: LogHandler {
+    struct Line: Sendable {
+        let level: Logger.Level
+        let text: String
+        let metadata: Logger.Metadata
+    }
+
+    private let kept = Mutex<[Line]>([])
+
+    var lines: [Line] { self.kept.withLock { $0 } }
+    var warnings: [String] { self.lines.filter { $0.level == .warning }.map(\.text) }
+    func clear() { self.kept.withLock { $0 = [] } }
+
+    var logLevel: Logger.Level {
+        get { .notice }
+        set {}
+    }
+    var metadata: Logger.Metadata {
+        get { [:] }
+        set {}
+    }
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { nil }
+        set {}
+    }
+
+    func log(event: LogEvent) {
+        self.kept.withLock {
+            $0.append(Line(level: event.level, text: "\(event.message)", metadata: event.metadata ?? [:]))
+        }
+    }
+}
+
 /// A reply, its body read.
 struct TestReply {
     let status: UInt
@@ -97,6 +137,8 @@ struct TestServer {
     let clock: TestClock
     let signer: TestSigner
     let database: any SQLDatabase
+    let metrics = Metrics()
+    let log: TestLog
     private let opener: DatabaseDriver.Opener
     let server: TrustServer
     let directory: URL
@@ -136,14 +178,17 @@ struct TestServer {
         self.database = database
         self.opener = opener
         self.directory = directory
-        var logger = Logger(label: "test")
-        logger.logLevel = .critical
+        let log = TestLog()
+        self.log = log
+        let logger = Logger(label: "test") { _ in log }
         self.server = try await TrustServer(
             configuration: configuration,
             database: database,
             signer: signer,
             logger: logger,
-            now: { clock.now }
+            metrics: self.metrics,
+            now: { clock.now },
+            sleep: { try clock.sleep($0) }
         )
     }
 
@@ -239,6 +284,13 @@ struct TestServer {
             }
         }
         return collection
+    }
+
+    /// What Prometheus is shown for a metric with its labels.
+    func metric(_ sample: String) -> Double? {
+        let text = String(buffer: self.metrics.render())
+        let line = text.split(separator: "\n").first { $0.hasPrefix(sample + " ") }
+        return line.flatMap { Double($0.dropFirst(sample.count + 1)) }
     }
 
     /// How many files are stored, of all collections.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPService
 import NotaryAPI
 import Synchronization
 import TUF
@@ -9,10 +10,12 @@ final class OnlineKeys: Sendable {
     private let signer: any Signer
     private let algorithm: KeyType
     private let store: TrustStore
+    private let metrics: TrustMetrics
     private let known = Mutex(RecentValues<KeyID, PublicKey>(limit: 100_000))
 
-    init(signer: any Signer, algorithm: KeyType, store: TrustStore) {
-        self.signer = signer
+    init(signer: any Signer, algorithm: KeyType, store: TrustStore, metrics: TrustMetrics) {
+        self.signer = MeasuredSigner(signer: signer, calls: metrics.signerCalls)
+        self.metrics = metrics
         self.algorithm = algorithm
         self.store = store
     }
@@ -29,13 +32,24 @@ final class OnlineKeys: Sendable {
 
     /// Signs with keys that the signer holds.
     /// - Throws: ``SignerError``; `TUFError` when the signer made a signature that does not verify.
-    func sign<Content: Payload>(_ payload: Content, with keys: [PublicKey]) async throws -> Verified<Content> {
+    func sign<Content: Payload>(
+        _ payload: Content,
+        of role: RoleName,
+        with keys: [PublicKey]
+    ) async throws -> Verified<Content> {
         do {
-            return try await payload.signed(
+            let signed = try await payload.signed(
                 by: keys.map { OnlineKey(publicKey: $0, signer: self.signer) },
                 format: .notary
             )
-        } catch let error as SignerError where error.code == .keyNotFound {
+            for key in keys { self.metrics.signatures.add(1, role.text, key.type.name) }
+            return signed
+        } catch {
+            let reason = (error as? SignerError)?.code
+            for key in keys {
+                self.metrics.signatureFailures.add(1, role.text, key.type.name, reason?.label ?? "invalid")
+            }
+            guard reason == .keyNotFound else { throw error }
             self.known.withLock { known in
                 for key in keys { known.remove(key.id) }
             }
@@ -63,7 +77,7 @@ final class OnlineKeys: Sendable {
         try await self.signer.check()
     }
 
-    private func holds(_ id: KeyID) async throws -> Bool {
+    func holds(_ id: KeyID) async throws -> Bool {
         if self.known.withLock({ $0.value(for: id) }) != nil { return true }
         guard let key = try await self.signer.publicKey(id) else { return false }
         self.known.withLock { $0.insert(key, for: id, cost: 1) }

@@ -12,16 +12,27 @@ struct Publisher: Sendable {
     let collections: Collections
     let keys: OnlineKeys
     let metadata: ServerMetadata
+    let metrics: TrustMetrics
 
-    init(collections: Collections, keys: OnlineKeys) {
+    init(collections: Collections, keys: OnlineKeys, metrics: TrustMetrics) {
         self.collections = collections
         self.keys = keys
+        self.metrics = metrics
         self.metadata = ServerMetadata(collections: collections, keys: keys)
     }
 
     /// Publishes an upload.
     /// - Throws: ``NotaryError`` with code `invalidUpdate` or `version`; `updating` when the database fails.
     func publish(_ upload: Upload, to gun: GUN) async throws {
+        do {
+            try await self.store(upload, in: gun)
+            self.metrics.publishes.add(1, "stored")
+        } catch {
+            throw self.metrics.rejected(error)
+        }
+    }
+
+    private func store(_ upload: Upload, in gun: GUN) async throws {
         try await self.collections.locks.withLock(gun) {
             var head = try await self.collections.head(of: gun)
             for _ in 0..<Self.attempts {
@@ -63,6 +74,7 @@ struct Publisher: Sendable {
             timestamp: timestamp,
             snapshot: snapshotFile,
             snapshotExpires: update.snapshot == nil ? snapshot.payload.expires : nil,
+            update: update,
             serverKeys: serverKeys,
             after: head,
             in: gun

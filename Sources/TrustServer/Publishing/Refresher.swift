@@ -16,28 +16,52 @@ struct Refresher: Sendable {
     let metadata: ServerMetadata
     let logger: Logger
 
-    /// The current state, renewed where what is current expires within the margins, in seconds; nil when nothing is
-    /// published.
+    /// What became of a collection that was looked after.
+    struct Outcome: Sendable {
+        enum Kind: Sendable, Hashable {
+            /// Something new was signed and stored.
+            case renewed
+            /// Nothing was due, or somebody else was first.
+            case unchanged
+            /// Something is due and cannot be signed: the root has expired or the signer does not hold the key.
+            case blocked
+        }
+
+        let kind: Kind
+        /// The current state.
+        let head: CollectionHead
+    }
+
+    /// The current state, renewed where what is current has expired; nil when nothing is published.
+    /// - Throws: ``SignerError``, or what the database throws.
+    func refreshed(_ gun: GUN) async throws -> CollectionHead? {
+        try await self.refresh(gun, within: RenewalSchedule.Margins(timestamp: 0, snapshot: 0))?.head
+    }
+
+    /// Renews what expires within the margins; nil when nothing is published.
     ///
     /// What cannot be renewed, because its publisher holds the key or the root has expired, stays as it is.
     /// - Throws: ``SignerError``, or what the database throws.
-    func refreshed(_ gun: GUN, timestampMargin: Int64 = 0, snapshotMargin: Int64 = 0) async throws -> CollectionHead? {
+    func refresh(_ gun: GUN, within margins: RenewalSchedule.Margins) async throws -> Outcome? {
         try await self.collections.locks.withLock(gun) {
             guard let head = try await self.collections.head(of: gun) else { return nil }
             let now = self.collections.now()
-            let dueTimestamp = head.timestampPayload.expires < Expiry(now.addingTimeInterval(Double(timestampMargin)))
-            let dueSnapshot =
-                head.snapshotPayload.map { $0.expires < Expiry(now.addingTimeInterval(Double(snapshotMargin))) }
-                ?? false
-            guard dueTimestamp || dueSnapshot, let snapshot = head.snapshot else { return head }
-            guard let root = try await self.root(of: head, at: now) else { return self.asIs(head) }
+            func isDue(_ expires: Expiry, _ margin: Int64) -> Bool {
+                expires < Expiry(now.addingTimeInterval(Double(margin)))
+            }
+            let dueTimestamp = isDue(head.timestampPayload.expires, margins.timestamp)
+            let dueSnapshot = head.snapshotPayload.map { isDue($0.expires, margins.snapshot) } ?? false
+            guard dueTimestamp || dueSnapshot else { return Outcome(kind: .unchanged, head: head) }
+            guard let snapshot = head.snapshot, let root = try await self.root(of: head, at: now) else {
+                return Outcome(kind: .blocked, head: self.asIs(head))
+            }
             var files: [StoredFile] = []
             var newSnapshot: Verified<Snapshot>?
             if dueSnapshot, let meta = head.snapshotPayload?.meta {
                 newSnapshot = try await self.metadata.snapshot(after: head, meta: meta, root: root, at: now)
                 files = newSnapshot.map { [self.metadata.stored(.snapshot, $0.payload.version, $0.bytes)] } ?? []
             }
-            guard dueTimestamp || newSnapshot != nil else { return self.asIs(head) }
+            guard dueTimestamp || newSnapshot != nil else { return Outcome(kind: .unchanged, head: self.asIs(head)) }
             let timestamp = try await self.metadata.timestamp(
                 after: head,
                 of: newSnapshot?.bytes ?? snapshot.bytes,
@@ -49,7 +73,7 @@ struct Refresher: Sendable {
                     "a timestamp cannot be renewed: the signer does not hold its key",
                     metadata: ["gun": "\(gun)"]
                 )
-                return self.asIs(head)
+                return Outcome(kind: .blocked, head: self.asIs(head))
             }
             let result = try await self.metadata.commit(
                 files,
@@ -61,12 +85,15 @@ struct Refresher: Sendable {
                 in: gun
             )
             // Whatever the result, the newest state is now current: ours, or that of whoever was first.
-            let newest = try await self.collections.head(of: gun)
+            guard let newest = try await self.collections.head(of: gun) else { return nil }
             if result == .stored {
                 self.logger.info("renewed", metadata: ["gun": "\(gun)", "timestamp": "\(timestamp.payload.version)"])
             }
-            if let newest, newest.isExpired(at: self.collections.milliseconds) { return self.asIs(newest) }
-            return newest
+            let isExpired = newest.isExpired(at: self.collections.milliseconds)
+            return Outcome(
+                kind: result == .stored ? .renewed : .unchanged,
+                head: isExpired ? self.asIs(newest) : newest
+            )
         }
     }
 

@@ -12,6 +12,8 @@ struct ServerMetadata: Sendable {
     let keys: OnlineKeys
 
     private var configuration: TrustServerConfiguration { self.collections.configuration }
+    var schedule: RenewalSchedule { RenewalSchedule(configuration: self.configuration) }
+    var levels: ExpiryLevels { ExpiryLevels(days: self.configuration.expiryWarnings) }
 
     /// Signs a snapshot that follows the current one.
     /// - Returns: nil when the signer does not hold the keys.
@@ -24,7 +26,11 @@ struct ServerMetadata: Sendable {
         guard let keys = try await self.keys.held(of: try root.keys(of: .snapshot)) else { return nil }
         let version = (head?.snapshot?.version ?? 0) + 1
         let expires = Expiry(now.addingTimeInterval(Double(self.configuration.snapshotLifetime)))
-        return try await self.keys.sign(Snapshot(version: version, expires: expires, meta: meta), with: keys)
+        return try await self.keys.sign(
+            Snapshot(version: version, expires: expires, meta: meta),
+            of: .snapshot,
+            with: keys
+        )
     }
 
     /// Signs a timestamp that follows the current one.
@@ -41,7 +47,7 @@ struct ServerMetadata: Sendable {
             expires: Expiry(now.addingTimeInterval(Double(self.configuration.timestampLifetime))),
             snapshot: FileMetadata(of: snapshot)
         )
-        return try await self.keys.sign(timestamp, with: keys)
+        return try await self.keys.sign(timestamp, of: .timestamp, with: keys)
     }
 
     /// A file to be stored now.
@@ -60,11 +66,13 @@ struct ServerMetadata: Sendable {
     ///   - files: all but the timestamp.
     ///   - snapshot: the snapshot that the timestamp leads to, whether it is among the files or was stored before.
     ///   - snapshotExpires: its expiry, if the server can renew it.
+    ///   - update: what a publisher brought, if it was one.
     func commit(
         _ files: [StoredFile],
         timestamp: Verified<Timestamp>,
         snapshot: StoredFile,
         snapshotExpires: Expiry?,
+        update: UpdateValidation? = nil,
         serverKeys: [KeyID],
         after head: CollectionHead?,
         in gun: GUN
@@ -76,16 +84,11 @@ struct ServerMetadata: Sendable {
             files: files + [file],
             timestamp: TimestampPointer(version: file.version, sha256: file.sha256),
             serverKeys: serverKeys,
-            renewAt: self.renewAt(timestamp: timestamp.payload.expires, snapshot: snapshotExpires),
+            renewal: self.schedule.time(of: gun, timestamp: timestamp.payload.expires, snapshot: snapshotExpires),
+            expiries: update?.expiries(self.levels) ?? [],
+            delegations: update?.delegations ?? [:],
             now: self.collections.milliseconds
         )
         return try await self.collections.commit(commit, snapshot: snapshot)
-    }
-
-    /// When to renew what expires then, in seconds since 1970.
-    func renewAt(timestamp: Expiry, snapshot: Expiry?) -> Int64 {
-        let timestampAt = timestamp.seconds - self.configuration.timestampMargin
-        guard let snapshot else { return timestampAt }
-        return min(timestampAt, snapshot.seconds - self.configuration.snapshotMargin)
     }
 }

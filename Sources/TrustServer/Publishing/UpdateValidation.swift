@@ -27,7 +27,7 @@ struct UpdateValidation {
     private(set) var snapshot: Verified<Snapshot>?
 
     /// Checks everything.
-    /// - Throws: ``NotaryError`` with code `invalidUpdate`, or what the database throws.
+    /// - Throws: ``NotaryError`` with code `invalidUpdate`, ``RefusedUpdate``, or what the database throws.
     init(_ upload: Upload, to gun: GUN, at head: CollectionHead?, in collections: Collections) async throws {
         self.gun = gun
         self.upload = upload
@@ -80,7 +80,7 @@ struct UpdateValidation {
             try Self.checkVersion(version, .root)
             return root
         } catch let error as TUFError {
-            throw NotaryError(.root, error.message)
+            throw RefusedUpdate(.root, error)
         }
     }
 
@@ -97,7 +97,7 @@ struct UpdateValidation {
                 try await self.load(.targets)
             }
         } catch let error as TUFError {
-            throw NotaryError(.targets, error.message)
+            throw RefusedUpdate(.targets, error)
         }
         guard self.targets[.targets] != nil || self.head?.sha256(of: .targets) != nil else {
             throw NotaryError(.hierarchy, "a first update must have targets", missing: RoleName.targets.text)
@@ -158,7 +158,7 @@ struct UpdateValidation {
             try await self.checkOthers(in: snapshot.payload)
             self.snapshot = snapshot
         } catch let error as TUFError {
-            throw NotaryError(.snapshot, error.message)
+            throw RefusedUpdate(.snapshot, error)
         }
     }
 

@@ -24,43 +24,61 @@ extension TrustStore {
         }
     }
 
-    /// The names of collections of which the changefeed tells in a span, in the database's order; from 0, of all there are:
-    /// there was a time before the changefeed.
-    func collections(
-        changedAfter from: Int64,
-        upTo to: Int64,
-        after last: String,
-        limit: Int
-    ) async throws -> [String] {
+    /// The names of all collections, in the database's order.
+    func collections(after last: String, limit: Int) async throws -> [String] {
         try await self.database.read { connection in
-            let rows =
-                from == 0
-                ? try connection.query(
-                    "SELECT DISTINCT gun FROM tuf_files WHERE role = 'root' AND gun > ? ORDER BY gun LIMIT ?",
-                    .text(last),
-                    .integer(Int64(limit))
-                )
-                : try connection.query(
-                    "SELECT DISTINCT gun FROM changefeed WHERE id > ? AND id <= ? AND gun > ? ORDER BY gun LIMIT ?",
-                    .integer(from),
-                    .integer(to),
-                    .text(last),
-                    .integer(Int64(limit))
-                )
-            return try rows.map { try $0.text(0) }
+            try connection.query(
+                "SELECT DISTINCT gun FROM tuf_files WHERE role = 'root' AND gun > ? ORDER BY gun LIMIT ?",
+                .text(last),
+                .integer(Int64(limit))
+            ).map { try $0.text(0) }
         }
     }
 
-    /// Has a collection looked after when its time comes, which is now if nobody has yet.
-    func watch(_ gun: GUN) async throws {
-        try await self.database.write(locking: []) { connection in
-            try connection.execute(
-                """
-                INSERT INTO hallmark_renewals (gun, renew_at)
-                SELECT DISTINCT gun, 0 FROM tuf_files WHERE gun = ? AND role = 'timestamp'
-                ON CONFLICT (gun) DO NOTHING
-                """,
-                .text(gun.text)
+    /// The names of collections of which the changefeed tells in a span.
+    func collections(changedAfter from: Int64, upTo to: Int64) async throws -> [String] {
+        try await self.database.read { connection in
+            try connection.query(
+                "SELECT DISTINCT gun FROM changefeed WHERE id > ? AND id <= ? ORDER BY gun",
+                .integer(from),
+                .integer(to)
+            ).map { try $0.text(0) }
+        }
+    }
+
+    /// Those of the collections that are at a state of which it was not noted what expires when.
+    func unknown(of guns: [GUN]) async throws -> [GUN] {
+        guard !guns.isEmpty else { return [] }
+        return try await self.database.read { connection in
+            let states = try connection.queryAll(guns.map(Self.pointer))
+            let known = try connection.queryAll(
+                guns.map { SQLStatement("SELECT known_sha256 FROM hallmark_renewals WHERE gun = ?", .text($0.text)) }
+            )
+            return try zip(guns, zip(states, known)).compactMap { gun, rows in
+                guard let state = try rows.0.first.map(Self.pointer) else { return nil }
+                return try rows.1.first?.optionalText(0) == state.sha256 ? nil : gun
+            }
+        }
+    }
+
+    /// Notes all that is to be known of a collection, as long as it is at this state.
+    func adopt(_ gun: GUN, at pointer: TimestampPointer, time: RenewalTime, expiries: [RecordedExpiry]) async throws {
+        let renewal = SQLStatement(
+            """
+            INSERT INTO hallmark_renewals (gun, renew_at, expires_at, known_sha256) VALUES (?, ?, ?, ?)
+            ON CONFLICT (gun) DO UPDATE SET renew_at = excluded.renew_at, expires_at = excluded.expires_at,
+            known_sha256 = excluded.known_sha256
+            """,
+            .text(gun.text),
+            .integer(time.renewAt),
+            time.expiresAt.map { .integer($0) } ?? .null,
+            .text(pointer.sha256)
+        )
+        try await self.database.write(locking: [Self.lock(gun)]) { connection in
+            let found = try connection.queryAll([Self.pointer(of: gun)]).first?.first.map(Self.pointer)
+            guard found == pointer else { return }
+            try connection.executeAll(
+                [Self.forgetExpiries(gun), renewal] + expiries.map { Self.record($0, of: gun) }
             )
         }
     }

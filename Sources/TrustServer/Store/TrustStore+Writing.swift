@@ -18,8 +18,13 @@ struct TrustCommit: Sendable {
     let timestamp: TimestampPointer
     /// Keys of the signer that this collection's root now names, which no other collection may use.
     let serverKeys: [KeyID]
-    /// When to look after its expiries next: seconds since 1970.
-    let renewAt: Int64
+    /// When the server is to sign again.
+    let renewal: RenewalTime
+    /// Of what others sign, and of nothing that stays as it was.
+    var expiries: [RecordedExpiry] = []
+    /// The roles that each of the new targets roles delegates to: what it delegated to before and no longer does, expires for
+    /// nobody.
+    var delegations: [RoleName: Set<RoleName>] = [:]
     /// Milliseconds since 1970.
     let now: Int64
 }
@@ -38,7 +43,7 @@ enum TrustCommitResult: Sendable, Hashable {
 extension TrustStore {
     /// Held by whoever changes a collection, so that what it finds there stays true until it commits. Sorts before ``feedLock``:
     /// who waits for a collection holds up nobody else.
-    private static func lock(_ gun: GUN) -> SQLLock { .exclusive("collection \(gun.text)") }
+    static func lock(_ gun: GUN) -> SQLLock { .exclusive("collection \(gun.text)") }
 
     /// Shared by those who add to the changefeed, until they commit. Who reads it takes it alone for a moment: by then no id is
     /// given out whose change is not to be seen yet.
@@ -51,6 +56,7 @@ extension TrustStore {
             return try await self.database.write(locking: locks) { connection in
                 let found = try connection.queryAll(
                     [Self.pointer(of: commit.gun)] + commit.files.map { Self.newestVersion($0.role, of: commit.gun) }
+                        + (commit.delegations.isEmpty ? [] : [Self.recordedDelegations(of: commit.gun)])
                 )
                 guard try found.first?.first.map(Self.pointer) == commit.base else { return .superseded }
                 for (file, rows) in zip(commit.files, found.dropFirst()) {
@@ -62,8 +68,8 @@ extension TrustStore {
                 try connection.executeAll(
                     commit.files.map { Self.insert($0, of: commit.gun, at: commit.now) } + [
                         Self.change(.update, of: commit.gun, to: commit.timestamp, at: commit.now),
-                        Self.renew(commit.gun, at: commit.renewAt),
-                    ]
+                        Self.renew(commit),
+                    ] + Self.record(commit, delegations: commit.delegations.isEmpty ? [] : found.last ?? [])
                 )
                 return .stored
             }
@@ -80,6 +86,7 @@ extension TrustStore {
         try await self.database.write(locking: [Self.lock(gun), .shared(Self.feedLock)]) { connection in
             let deleted = try connection.executeAll([
                 SQLStatement("DELETE FROM tuf_files WHERE gun = ?", .text(gun.text)), Self.forgetRenewal(gun),
+                Self.forgetExpiries(gun),
             ])
             guard let files = deleted.first, files > 0 else { return }
             let nothing = TimestampPointer(version: 0, sha256: "")
@@ -162,40 +169,5 @@ extension TrustStore {
 
     private static func owner(of key: KeyID) -> SQLStatement {
         SQLStatement("SELECT gun FROM hallmark_server_keys WHERE key_id = ?", .text(key.text))
-    }
-
-    // MARK: Renewal
-
-    /// Collections whose time has come, the most urgent first.
-    func due(at now: Int64, limit: Int) async throws -> [GUN] {
-        try await self.database.query(
-            "SELECT gun FROM hallmark_renewals WHERE renew_at <= ? ORDER BY renew_at, gun LIMIT ?",
-            .integer(now),
-            .integer(Int64(limit))
-        ).compactMap { try? GUN(try $0.text(0)) }
-    }
-
-    /// Sets when to look after a collection next, as long as it is at this state.
-    func renew(_ gun: GUN, at moment: Int64, ifAt pointer: TimestampPointer?) async throws {
-        try await self.database.write(locking: [Self.lock(gun)]) { connection in
-            let found = try connection.queryAll([Self.pointer(of: gun)]).first?.first.map(Self.pointer)
-            guard found == pointer else { return }
-            try connection.executeAll([pointer == nil ? Self.forgetRenewal(gun) : Self.renew(gun, at: moment)])
-        }
-    }
-
-    private static func forgetRenewal(_ gun: GUN) -> SQLStatement {
-        SQLStatement("DELETE FROM hallmark_renewals WHERE gun = ?", .text(gun.text))
-    }
-
-    private static func renew(_ gun: GUN, at moment: Int64) -> SQLStatement {
-        SQLStatement(
-            """
-            INSERT INTO hallmark_renewals (gun, renew_at) VALUES (?, ?)
-            ON CONFLICT (gun) DO UPDATE SET renew_at = excluded.renew_at
-            """,
-            .text(gun.text),
-            .integer(moment)
-        )
     }
 }

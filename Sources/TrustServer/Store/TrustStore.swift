@@ -65,6 +65,32 @@ struct TrustStore: Sendable {
                 name: "trust-server-2",
                 statements: ["CREATE TABLE hallmark_adopted (change_id BIGINT NOT NULL PRIMARY KEY)"]
             ),
+            SQLMigration(
+                name: "trust-server-3",
+                statements: [
+                    "ALTER TABLE hallmark_renewals ADD COLUMN expires_at BIGINT",
+                    "ALTER TABLE hallmark_renewals ADD COLUMN lease_until BIGINT NOT NULL DEFAULT 0",
+                    "ALTER TABLE hallmark_renewals ADD COLUMN failures BIGINT NOT NULL DEFAULT 0",
+                    "ALTER TABLE hallmark_renewals ADD COLUMN known_sha256 TEXT",
+                    "CREATE INDEX hallmark_renewals_expires_at ON hallmark_renewals (expires_at)",
+                    """
+                    CREATE TABLE hallmark_expiries (
+                        gun TEXT NOT NULL, kind BIGINT NOT NULL, role TEXT NOT NULL,
+                        expires_at BIGINT NOT NULL, warn_at BIGINT,
+                        PRIMARY KEY (gun, kind, role)
+                    )
+                    """,
+                    "CREATE INDEX hallmark_expiries_expires_at ON hallmark_expiries (kind, expires_at)",
+                    "CREATE INDEX hallmark_expiries_warn_at ON hallmark_expiries (warn_at)",
+                    """
+                    CREATE TABLE hallmark_leases (
+                        name TEXT NOT NULL PRIMARY KEY, holder TEXT NOT NULL, lease_until BIGINT NOT NULL
+                    )
+                    """,
+                    // Collections are looked at once more, for their expiries.
+                    "DELETE FROM hallmark_adopted",
+                ]
+            ),
         ])
     }
 
