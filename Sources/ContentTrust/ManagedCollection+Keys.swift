@@ -107,6 +107,11 @@ extension ManagedCollection {
 
     private func rootCertificate(_ path: String?) async throws -> PublicKey? {
         guard let path else { return nil }
+        return try await self.rootCertificate(path)
+    }
+
+    /// A certificate that may sign the collection's root, from a file.
+    func rootCertificate(_ path: String) async throws -> PublicKey {
         let bytes = try await Self.read(path, limit: PublicKeyFile.limit)
         do {
             return try PublicKeyFile.rootCertificate(bytes, for: self.gun.text, at: self.now())
@@ -239,7 +244,7 @@ extension ManagedCollection {
         return id
     }
 
-    private static func read(_ path: String, limit: Int) async throws -> [UInt8] {
+    static func read(_ path: String, limit: Int) async throws -> [UInt8] {
         do {
             guard let bytes = try await BlockingWork.run({ try DurableFile.read(path, limit: limit) }) else {
                 throw TrustClientError(.storage, "there is no file \(path)")

@@ -13,7 +13,9 @@ package struct CollectionClient: Sendable {
     /// What was trusted of it before.
     package let cache: MetadataCache
     /// Which root is accepted for it.
-    package let trust: RootTrust
+    package private(set) var trust: RootTrust
+    /// Whether what has expired is read as well, and nothing of it kept: see ``forRescue``.
+    let ignoresExpiry: Bool
     /// The time that everything is compared with.
     package let now: @Sendable () -> Date
 
@@ -31,6 +33,22 @@ package struct CollectionClient: Sendable {
         self.cache = cache
         self.trust = RootTrust(gun: gun.text, anchor: anchor)
         self.now = now
+        self.ignoresExpiry = false
+    }
+
+    /// The same collection for its owner, who reads what has expired to sign it again. All else is checked as ever: signatures,
+    /// hashes, and that no version is older than one seen before. Nothing that is read this way is kept, so that it can mislead
+    /// nobody who shares the directory.
+    package var forRescue: CollectionClient { CollectionClient(rescuing: self) }
+
+    private init(rescuing client: CollectionClient) {
+        self.gun = client.gun
+        self.transport = LapsedTransport(client.transport)
+        self.cache = client.cache
+        self.trust = client.trust
+        self.trust.ignoresValidity = true
+        self.now = client.now
+        self.ignoresExpiry = true
     }
 
     /// The changes that wait for the next publish.

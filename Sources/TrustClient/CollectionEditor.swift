@@ -164,6 +164,12 @@ extension CollectionEditor {
         self.changed.insert(role)
     }
 
+    /// Has a role signed again although nothing of it changes.
+    mutating func renew(_ role: RoleName) async throws {
+        self.targets[role] = try await self.load(role)
+        self.changed.insert(role)
+    }
+
     private mutating func forget(_ role: RoleName) {
         let below = role.text + "/"
         func isGone(_ name: RoleName) -> Bool { name == role || name.text.hasPrefix(below) }

@@ -23,7 +23,8 @@ struct CollectionUpdate: Sendable {
 
     init(_ client: CollectionClient) {
         self.client = client
-        self.trusted = TrustedCollection(trust: client.trust, format: .notary, at: client.now())
+        let now = client.ignoresExpiry ? .distantPast : client.now()
+        self.trusted = TrustedCollection(trust: client.trust, format: .notary, at: now)
     }
 
     mutating func warn(_ warning: CollectionWarning) {
@@ -180,11 +181,7 @@ extension CollectionUpdate {
         try next.updateRoot(bytes)
         // What was signed with the old keys must not bind any longer, or who stole them could lock us out for ever.
         let forgotten = RoleName.topLevel.filter { next.isForgotten($0) && $0 != .root }
-        try await self.client.cache.remove(
-            forgotten,
-            of: self.client.gun,
-            withDelegations: next.rotatedRoles.contains(.snapshot)
-        )
+        try await self.forget(forgotten, withDelegations: next.rotatedRoles.contains(.snapshot))
         for role in forgotten { self.cachedFiles[role] = nil }
         try await self.keep([MetadataUpload(role: .root, bytes: bytes)], next)
         self.trusted = next
@@ -287,7 +284,7 @@ extension CollectionUpdate {
             try trusted.updateTargets(role, bytes)
         }
         let rotated = self.trusted.rotatedRoles.subtracting(forgotten)
-        if !rotated.isEmpty { try await self.client.cache.remove(rotated.sorted(), of: self.client.gun) }
+        if !rotated.isEmpty { try await self.forget(rotated.sorted()) }
         if role.isDelegation { try await self.keep([MetadataUpload(role: role, bytes: bytes)], self.trusted) }
     }
 
@@ -300,6 +297,11 @@ extension CollectionUpdate {
             return cached
         }
         return try await self.fetchListed(role, listed)
+    }
+
+    private func forget(_ roles: [RoleName], withDelegations: Bool = false) async throws {
+        guard !self.client.ignoresExpiry else { return }
+        try await self.client.cache.remove(roles, of: self.client.gun, withDelegations: withDelegations)
     }
 
     /// Keeps what was verified together.
@@ -321,6 +323,7 @@ extension CollectionUpdate {
     /// Keeps a root that was trusted because it came first, unless another process has had its first use meanwhile: of two
     /// roots the one that was there before stays, and who has the other one is told.
     private func keepFirst(_ root: Verified<Root>) async throws {
+        guard !self.client.ignoresExpiry else { return }
         let (cache, gun, trust) = (self.client.cache, self.client.gun, self.client.trust)
         try await cache.write([MetadataUpload(role: .root, bytes: root.bytes)], of: gun) { _, present, _ in
             guard let present = try? UnverifiedMetadata(present, format: .notary) else { return false }
@@ -336,6 +339,7 @@ extension CollectionUpdate {
     }
 
     private func keep(_ files: [MetadataUpload], _ trusted: TrustedCollection) async throws {
+        guard !self.client.ignoresExpiry else { return }
         try await self.client.cache.write(files, of: self.client.gun) { role, present, offered in
             Self.isNewer(present, than: offered, role, trusted)
         }

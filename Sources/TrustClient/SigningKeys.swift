@@ -94,12 +94,17 @@ struct KeyRing {
         self.unlocked[key.publicKey.id] = key
     }
 
-    private mutating func signer(_ key: PublicKey) async throws -> any SigningKey {
+    /// Unlocks the private half of a key that is here.
+    mutating func privateKey(of key: PublicKey) async throws -> PrivateKey {
         let id = try key.canonicalID
         let privateKey: PrivateKey
         if let known = self.unlocked[id] { privateKey = known } else { privateKey = try await self.keys.key(id) }
         self.unlocked[id] = privateKey
-        return try ListedPrivateKey(privateKey, as: key)
+        return privateKey
+    }
+
+    private mutating func signer(_ key: PublicKey) async throws -> any SigningKey {
+        try ListedPrivateKey(try await self.privateKey(of: key), as: key)
     }
 
     /// Unlocks every key of a role that is here, under the names that the metadata has for them.

@@ -34,4 +34,10 @@ extension PublicKey {
         }
         _ = try CertificateBundle(pem: self.bytes).rootLeaf(for: gun, at: now)
     }
+
+    /// Whether this is one certificate that its own key has issued, such as Notary makes: the key alone can make another.
+    package var isSelfSigned: Bool {
+        guard self.type.isCertificate, let bundle = try? CertificateBundle(pem: self.bytes) else { return false }
+        return bundle.certificates.count == 1 && bundle.first.issuer == bundle.first.subject
+    }
 }

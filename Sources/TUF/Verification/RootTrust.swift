@@ -19,6 +19,8 @@ public struct RootTrust: Sendable {
     public let gun: String?
     /// What to accept when there is no trusted root.
     public let anchor: RootAnchor
+    /// Whether certificates count that are out of force: for an owner who renews them, and never for who uses what they lead to.
+    package var ignoresValidity = false
 
     /// Makes the rules for a collection whose root keys are X.509 certificates (Notary).
     public init(gun: String, anchor: RootAnchor = .firstUse) {
@@ -50,7 +52,7 @@ public struct RootTrust: Sendable {
         at now: Date
     ) throws -> Verified<Root> {
         let root: Root = try candidate.payload()
-        var own = try self.rootKeys(root, at: now)
+        var own = try self.rootKeys(root, at: self.ignoresValidity ? nil : now)
         if let trusted {
             do {
                 // Their certificates may have expired since: that ends no succession.

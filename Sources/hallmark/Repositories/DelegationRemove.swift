@@ -171,13 +171,19 @@ struct DelegationPurge: AsyncParsableCommand {
 /// A question to whoever sits at the terminal.
 enum Confirmation {
     /// Goes on when the answer is yes.
-    /// - Parameter alternative: what to do where there is nobody to ask.
-    static func require(_ question: String, _ alternative: String) async throws {
+    /// - Parameters:
+    ///   - alternative: what to do where there is nobody to ask.
+    ///   - outcome: what no means.
+    static func require(
+        _ question: String,
+        _ alternative: String,
+        otherwise outcome: String = "nothing is removed"
+    ) async throws {
         guard isatty(STDIN_FILENO) == 1 else { throw ValidationError(alternative) }
         try await StandardTerminal().write("\n\(question)  (yes/no)  ")
         let answer = try await BlockingWork.wait { readLine() }
         guard ["y", "yes"].contains(answer?.lowercased() ?? "") else {
-            throw CommandError(.failure, "nothing is removed")
+            throw CommandError(.failure, outcome)
         }
     }
 }
