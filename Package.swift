@@ -219,11 +219,17 @@ let package = Package(
             dependencies: ["HTTPService", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient]
         ),
         .testTarget(name: "SettingsTests", dependencies: ["Settings"]),
+        // Good and bad tokens for the tests of whoever asks for them.
+        .target(
+            name: "TokenTesting",
+            dependencies: ["TokenAuthentication", crypto, cryptoExtras, logging],
+            path: "Tests/TokenTesting"
+        ),
         .testTarget(
             name: "TokenAuthenticationTests",
             dependencies: [
                 "TokenAuthentication", "DurableFiles", "HTTPService", crypto, cryptoExtras, x509, asn1, logging,
-                nioCore, nioHTTP1,
+                nioCore, nioPosix, nioHTTP1, httpClient,
             ]
         ),
         .testTarget(
@@ -271,19 +277,16 @@ let package = Package(
         .testTarget(
             name: "TrustServerTests",
             dependencies: [
-                "TrustServer", "TrustSigner", "TUF", "Database", "DatabaseTesting", "NotaryAPI", "HTTPService", crypto,
-                x509, asn1,
-                logging,
+                "TrustServer", "TrustSigner", "TUF", "Database", "DatabaseTesting", "NotaryAPI", "HTTPService",
+                "TokenAuthentication", "TokenTesting", crypto, x509, asn1, logging,
                 nioCore, nioHTTP1, nioFoundation, httpClient,
             ]
         ),
         .testTarget(
             name: "RegistryTests",
             dependencies: [
-                "Registry", "DurableFiles", "OCI", "Database", "DatabaseTesting", "HTTPService", crypto, logging,
-                nioCore, nioPosix,
-                nioHTTP1,
-                httpClient,
+                "Registry", "DurableFiles", "OCI", "Database", "DatabaseTesting", "HTTPService",
+                "TokenAuthentication", "TokenTesting", crypto, logging, nioCore, nioPosix, nioHTTP1, httpClient,
             ]
         ),
         // Attackers between a real client and a real server.

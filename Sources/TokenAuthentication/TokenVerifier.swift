@@ -175,10 +175,10 @@ package final class TokenVerifier: Service, Sendable {
         }
         let now = Int64(self.now().timeIntervalSince1970)
         guard now - self.configuration.leeway < claims.expires else {
-            throw TokenError(.expired, "the token ended \(now - claims.expires) seconds ago")
+            throw TokenError(.expired, "the token ended at \(claims.expires), it is \(now) (seconds since 1970)")
         }
         guard now + self.configuration.leeway >= claims.notBefore else {
-            throw TokenError(.notYetValid, "the token begins only in \(claims.notBefore - now) seconds")
+            throw TokenError(.notYetValid, "the token begins at \(claims.notBefore), it is \(now) (seconds since 1970)")
         }
     }
 

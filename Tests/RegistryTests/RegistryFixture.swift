@@ -11,6 +11,7 @@ import NIOPosix
 import OCI
 import Synchronization
 import Testing
+import TokenAuthentication
 
 @testable import Registry
 
@@ -60,6 +61,7 @@ final class RegistryFixture: Sendable {
     let clock = Clock()
     private let configuration: Registry.Configuration
     private let injector: FailureInjector?
+    private let verifier: TokenVerifier?
     private let opener: DatabaseDriver.Opener
     private let opened: Mutex<(registry: Registry, database: any SQLDatabase)>
 
@@ -69,6 +71,7 @@ final class RegistryFixture: Sendable {
     /// Runs the body with a new registry, and removes everything afterwards.
     static func run(
         injector: FailureInjector? = nil,
+        verifier: TokenVerifier? = nil,
         _ options: Option...,
         body: (RegistryFixture) async throws -> Void
     ) async throws {
@@ -79,7 +82,7 @@ final class RegistryFixture: Sendable {
         for option in options { option.apply(&configuration) }
         let settled = configuration
         try await DatabaseDriver.current.withDatabases { opener in
-            try await Self.run(RegistryFixture(directory, settled, injector, opener), body)
+            try await Self.run(RegistryFixture(directory, settled, injector, verifier, opener), body)
         }
     }
 
@@ -103,19 +106,22 @@ final class RegistryFixture: Sendable {
         _ directory: String,
         _ configuration: Registry.Configuration,
         _ injector: FailureInjector?,
+        _ verifier: TokenVerifier?,
         _ opener: DatabaseDriver.Opener
     ) async throws {
         self.directory = directory
         self.configuration = configuration
         self.injector = injector
+        self.verifier = verifier
         self.opener = opener
-        self.opened = try await Mutex(Self.open(opener, configuration, injector, self.clock))
+        self.opened = try await Mutex(Self.open(opener, configuration, injector, verifier, self.clock))
     }
 
     private static func open(
         _ opener: DatabaseDriver.Opener,
         _ configuration: Registry.Configuration,
         _ injector: FailureInjector?,
+        _ verifier: TokenVerifier?,
         _ clock: Clock
     ) async throws -> (registry: Registry, database: any SQLDatabase) {
         let database = try await opener.open()
@@ -128,6 +134,7 @@ final class RegistryFixture: Sendable {
             blobs: blobs,
             database: database,
             logger: logger,
+            verifier: verifier,
             clock: { clock.now }
         )
         return (registry, database)
@@ -137,7 +144,7 @@ final class RegistryFixture: Sendable {
     func restart() async throws {
         try await self.registry.close()
         try await self.database.close()
-        let opened = try await Self.open(self.opener, self.configuration, self.injector, self.clock)
+        let opened = try await Self.open(self.opener, self.configuration, self.injector, self.verifier, self.clock)
         self.opened.withLock { $0 = opened }
     }
 

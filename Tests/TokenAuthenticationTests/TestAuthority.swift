@@ -47,6 +47,7 @@ struct TestAuthority {
         subject: String,
         issuer: String,
         isAuthority: Bool,
+        notBefore: Date = TestTime.date.addingTimeInterval(-86400),
         notAfter: Date = TestTime.date.addingTimeInterval(86400),
         signedBy key: Certificate.PrivateKey
     ) throws -> Certificate {
@@ -54,7 +55,7 @@ struct TestAuthority {
             version: .v3,
             serialNumber: .init(),
             publicKey: publicKey,
-            notValidBefore: TestTime.date.addingTimeInterval(-86400),
+            notValidBefore: notBefore,
             notValidAfter: notAfter,
             issuer: DistinguishedName { CommonName(issuer) },
             subject: DistinguishedName { CommonName(subject) },

@@ -13,6 +13,7 @@ import NotaryAPI
 import Synchronization
 import TUF
 import Testing
+import TokenAuthentication
 
 @testable import TrustServer
 
@@ -171,6 +172,7 @@ struct TestServer {
         database: any SQLDatabase,
         opener: DatabaseDriver.Opener,
         configuration: TrustServerConfiguration = TrustServerConfiguration(),
+        verifier: TokenVerifier? = nil,
         directory: URL
     ) async throws {
         self.clock = clock
@@ -187,13 +189,17 @@ struct TestServer {
             signer: signer,
             logger: logger,
             metrics: self.metrics,
+            verifier: verifier,
             now: { clock.now },
             sleep: { try clock.sleep($0) }
         )
     }
 
     /// Another server over the same database and signer, as after a restart or beside this one.
-    func another(_ change: (inout TrustServerConfiguration) -> Void = { _ in }) async throws -> TestServer {
+    func another(
+        verifier: TokenVerifier? = nil,
+        _ change: (inout TrustServerConfiguration) -> Void = { _ in }
+    ) async throws -> TestServer {
         var configuration = TrustServerConfiguration()
         change(&configuration)
         return try await TestServer(
@@ -203,6 +209,7 @@ struct TestServer {
             database: self.database is SQLiteDatabase ? self.database : self.opener.open(),
             opener: self.opener,
             configuration: configuration,
+            verifier: verifier,
             directory: self.directory
         )
     }
