@@ -112,6 +112,30 @@ extension NotaryMapping {
             )
             return
         }
-        self.fail(type, key, "token authentication is not there yet")
+        let redirect = self.value("auth.options.autoredirect", file)
+        if let redirect { self.mapRedirect(redirect) }
+        let options = [
+            ("realm", AuthenticationSettings.realm), ("service", AuthenticationSettings.service),
+            ("issuer", AuthenticationSettings.issuer), ("rootcertbundle", AuthenticationSettings.certificates),
+        ]
+        for (name, setting) in options {
+            let key = "auth.options.\(name)"
+            if let value = self.value(key, file) {
+                // Of all paths only this one is relative to where the program was started.
+                let text =
+                    name == "rootcertbundle" ? RelativePath.resolve(value.text, in: self.currentDirectory) : value.text
+                self.give(setting, [text], value.origin)
+            } else if name != "realm" || redirect?.text.lowercased() != "true" {
+                self.fail(file.place("auth.options"), key, "is missing, which auth.type token needs")
+            }
+        }
+    }
+
+    private mutating func mapRedirect(_ value: NotaryFile.Value) {
+        switch value.text.lowercased() {
+        case "true", "1", "t": self.give(AuthenticationSettings.autoredirect, ["true"], value.origin)
+        case "false", "0", "f": break
+        default: self.fail(value, "auth.options.autoredirect", "found `\(value.text)`, expected true or false")
+        }
     }
 }

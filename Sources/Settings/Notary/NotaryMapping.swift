@@ -8,11 +8,13 @@ struct NotaryMapping {
     private(set) var given: [GivenSetting] = []
     private(set) var problems: [SettingProblem] = []
     private let environment: [String: String]
+    let currentDirectory: String
     /// Whether the signer's file is there too.
     let isBoth: Bool
 
-    init(_ files: [NotaryFile], environment: [String: String]) {
+    init(_ files: [NotaryFile], environment: [String: String], currentDirectory: String) {
         self.environment = environment
+        self.currentDirectory = currentDirectory
         self.isBoth = Set(files.map(\.program)).count == 2
         guard let first = files.first else { return }
         for (index, file) in files.enumerated() {
@@ -139,6 +141,13 @@ struct NotaryMapping {
         self.problems.append(SettingProblem(.warning, origin, key: key, message))
     }
 
+    /// Notary's driver wants TLS where nothing else is said; libpq only tries.
+    private func encrypting(_ connection: String) -> String {
+        guard !connection.contains("sslmode"), self.environment["PGSSLMODE"]?.isEmpty ?? true else { return connection }
+        guard connection.contains("://") else { return connection + " sslmode=require" }
+        return connection + (connection.contains("?") ? "&" : "?") + "sslmode=require"
+    }
+
     /// Where the metadata or the keys are.
     mutating func mapStorage(_ file: NotaryFile, as setting: Setting<String?>, default keeps: String) {
         let key = "storage.backend"
@@ -152,7 +161,7 @@ struct NotaryMapping {
                 self.fail(backend, "storage.db_url", "is missing: expected the URL of the PostgreSQL database")
                 return
             }
-            self.give(setting, [url.text], url.origin)
+            self.give(setting, [self.encrypting(url.text)], url.origin)
         case "memory":
             self.warn(
                 backend.origin,

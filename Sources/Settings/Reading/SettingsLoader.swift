@@ -69,7 +69,7 @@ package struct SettingsLoader: Sendable {
                 problems.append(error.problem)
             }
         }
-        let mapping = NotaryMapping(notary, environment: self.environment)
+        let mapping = NotaryMapping(notary, environment: self.environment, currentDirectory: self.currentDirectory)
         given += mapping.given
         problems += mapping.problems
         let (values, unexpected) = SettingValues.resolve(given, schema: self.schema)

@@ -2,6 +2,7 @@
 
 /// `HOST:PORT`, with an IPv6 address in brackets; without a host, all addresses of the machine.
 package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
+    /// Empty for all addresses of the machine, of IPv6 too where it has any.
     package let host: String
     package let port: Int
 
@@ -24,7 +25,7 @@ package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         } else if host.contains(where: { $0 == ":" || $0 == "/" || $0 == "[" || $0 == "]" || $0.isWhitespace }) {
             return nil
         }
-        self.host = host.isEmpty ? "0.0.0.0" : host
+        self.host = host
         self.port = port
     }
 
@@ -39,5 +40,5 @@ package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// True when it stands for every address of the machine.
-    package var isWildcard: Bool { self.host == "0.0.0.0" || self.host == "::" }
+    package var isWildcard: Bool { ["", "0.0.0.0", "::"].contains(self.host) }
 }

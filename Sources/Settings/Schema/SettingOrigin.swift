@@ -104,7 +104,7 @@ package struct SettingProblem: Sendable, Hashable, CustomStringConvertible {
 package struct SettingsError: Error, Sendable, CustomStringConvertible {
     package let problems: [SettingProblem]
 
-    /// Whether they are a matter of the options alone.
+    /// Whether options are to blame, so that it is a matter of usage.
     package var isUsage: Bool {
         self.problems.contains { if case .option = $0.origin { true } else { false } }
     }

@@ -10,6 +10,7 @@ package enum ServeRules {
         check.signerOfTheServer()
         check.addresses()
         check.encryption()
+        check.authentication()
         return check.problems
     }
 
@@ -101,6 +102,36 @@ package enum ServeRules {
             if case .option = self.settings.origin(of: setting) { self.refuse(setting, message) }
         }
 
+        mutating func authentication() {
+            let settings = self.settings
+            let group: [Setting<String?>] = [
+                AuthenticationSettings.realm, AuthenticationSettings.service, AuthenticationSettings.issuer,
+                AuthenticationSettings.certificates, AuthenticationSettings.keySet,
+            ]
+            if settings[AuthenticationSettings.autoredirect] {
+                self.needs(AuthenticationSettings.autoredirect)
+            } else if settings[AuthenticationSettings.realm] != nil {
+                self.needs(AuthenticationSettings.realm)
+            } else if let given = group.first(where: { settings[$0] != nil }) {
+                self.refuse(given, "needs \(Self.names(AuthenticationSettings.realm)), the URL of the token service")
+            }
+        }
+
+        /// What authentication cannot do without.
+        private mutating func needs(_ given: Setting<some Sendable>) {
+            let settings = self.settings
+            for name in [AuthenticationSettings.service, AuthenticationSettings.issuer] where settings[name] == nil {
+                self.refuse(given, "needs \(Self.names(name))")
+            }
+            if settings[AuthenticationSettings.certificates] == nil, settings[AuthenticationSettings.keySet] == nil {
+                self.refuse(
+                    given,
+                    "needs \(Self.names(AuthenticationSettings.certificates)) or "
+                        + "\(Self.names(AuthenticationSettings.keySet)): what tokens are verified with"
+                )
+            }
+        }
+
         mutating func addresses() {
             let registry = self.settings[RegistrySettings.address]
             let server = self.settings[TrustServerSettings.address]
@@ -133,7 +164,7 @@ package enum ServeRules {
                 self.add(
                     .warning,
                     TrustServerSettings.plainHTTP,
-                    "the trust server speaks plain HTTP beyond this machine: keys of tokens can be read on the way, and Docker "
+                    "the trust server speaks plain HTTP beyond this machine: what is sent, tokens too, can be read on the way, and Docker "
                         + "does not talk to it unless a proxy adds TLS"
                 )
             }

@@ -11,7 +11,8 @@ package enum ServiceName: String, Sendable, CaseIterable {
 package enum ServeSettings: SettingGroup {
     /// Every group there is, in the order of help and documentation.
     package static let groups: [any SettingGroup.Type] = [
-        ServeSettings.self, RegistrySettings.self, TrustServerSettings.self, SignerSettings.self, DatabaseSettings.self,
+        ServeSettings.self, RegistrySettings.self, TrustServerSettings.self, SignerSettings.self,
+        AuthenticationSettings.self, DatabaseSettings.self,
     ]
 
     package static let schema = SettingsSchema(Self.groups)

@@ -46,7 +46,7 @@ struct ConfigurationOptions: ParsableArguments {
 
 extension SettingsLoader {
     /// The settings to go on with.
-    /// - Throws: `ValidationError` when options are to blame, else ``CommandError``, with everything that is wrong.
+    /// - Throws: ``SettingsFailure`` with everything that is wrong.
     func loadOrExplain() throws -> Outcome {
         do {
             return try self.load()

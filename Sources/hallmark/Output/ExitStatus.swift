@@ -8,6 +8,7 @@ import Foundation
 import KeyStore
 import OCI
 import RegistryClient
+import Settings
 import TUF
 import TUFRepository
 import TrustClient
@@ -68,6 +69,7 @@ enum ExitStatus: Int32, Sendable {
         self =
             switch error {
             case let error as CommandError: error.code
+            case let error as SettingsFailure: error.error.isUsage ? .usage : .failure
             case let error as TrustClientError: ExitStatus(rawValue: error.code.exitCode) ?? .failure
             case let error as TUFError: ExitStatus(rawValue: TrustClientError(error).code.exitCode) ?? .failure
             case let error as RegistryError: Self(error.code)

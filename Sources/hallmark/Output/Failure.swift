@@ -31,7 +31,8 @@ struct Failure {
             exit(ExitStatus.usage.rawValue)
         }
         let status = ExitStatus(self.error)
-        let message = TerminalText.line("\(self.error)")
+        // A line each: there may be many.
+        let message = self.error is SettingsFailure ? "\(self.error)" : TerminalText.line("\(self.error)")
         // What a repository of one's own refuses says all itself.
         let advice = self.error is RepositoryError || self.error is UpdaterError ? nil : status.advice
         if isJSON {

@@ -12,6 +12,7 @@ import Registry
 import ServiceLifecycle
 import Settings
 import TUF
+import TokenAuthentication
 import TrustServer
 import TrustSigner
 import UnixSignals
@@ -38,6 +39,9 @@ struct EmbeddedServer {
         let settings: SettingValues
         let authority: LocalCertificateAuthority
         let logger: Logger
+        /// Says what tokens are worth; nil when nobody needs one.
+        let verifier: TokenVerifier?
+        let metrics = Metrics()
         var services: [any Service] = []
         var databases: [any SQLDatabase] = []
         var claims: [ServiceClaim] = []
@@ -58,7 +62,9 @@ struct EmbeddedServer {
             directory: settings[ServeSettings.data].expandingTilde,
             names: Self.names(settings)
         )
-        var parts = Parts(settings: settings, authority: authority, logger: logger)
+        let verifier = try await Authentication.verifier(settings, logger: logger)
+        var parts = Parts(settings: settings, authority: authority, logger: logger, verifier: verifier)
+        if let verifier { parts.services.append(verifier) }
         let fronts = try await HTTPFronts(settings, authority: authority, openFiles: openFiles, logger: logger)
         parts.services += fronts.services
         let signer = try await Self.openSigner(&parts)
@@ -99,11 +105,7 @@ struct EmbeddedServer {
     private static func openRegistry(_ fronts: HTTPFronts, _ parts: inout Parts) async throws {
         let settings = parts.settings
         let database = try await Self.database(.registry, &parts)
-        let registry = try await Self.registry(
-            settings[ServeSettings.data].expandingTilde,
-            database,
-            parts.logger
-        )
+        let registry = try await Self.registry(settings[ServeSettings.data].expandingTilde, database, parts)
         let server = HTTPServer(
             configuration: fronts.registry,
             responder: registry.responder,
@@ -136,7 +138,9 @@ struct EmbeddedServer {
             configuration: configuration,
             database: database,
             signer: signer,
-            logger: parts.logger
+            logger: parts.logger,
+            metrics: parts.metrics,
+            verifier: parts.verifier
         )
         let server = HTTPServer(
             configuration: fronts.trustServer,
@@ -194,13 +198,15 @@ struct EmbeddedServer {
     private static func registry(
         _ directory: String,
         _ database: any SQLDatabase,
-        _ logger: Logger
+        _ parts: Parts
     ) async throws -> Registry {
         do {
             return try await Registry(
                 configuration: Registry.Configuration(directory: directory + "/registry"),
                 database: database,
-                logger: logger
+                logger: parts.logger,
+                verifier: parts.verifier,
+                metrics: parts.metrics
             )
         } catch let error as FileSystemError where error.number == EWOULDBLOCK {
             throw DataDirectory.inUse(directory)

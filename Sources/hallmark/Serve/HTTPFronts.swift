@@ -67,7 +67,7 @@ struct HTTPFronts {
         _ contexts: TLSContextSource?,
         openFiles: Int?
     ) -> HTTPServerConfiguration {
-        var http = HTTPServerConfiguration(host: address.host, port: address.port, tls: contexts)
+        var http = HTTPServerConfiguration(host: address.bindHost, port: address.port, tls: contexts)
         http.maximumConnections = OpenFiles.connections(
             within: openFiles,
             servers: 2,

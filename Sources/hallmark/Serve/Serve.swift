@@ -33,12 +33,16 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup(title: "Signer in a process of its own")
     var signer: SettingOptions<SignerSettings>
 
+    @OptionGroup(title: "Authentication")
+    var authentication: SettingOptions<AuthenticationSettings>
+
     @OptionGroup(title: "PostgreSQL")
     var databases: SettingOptions<DatabaseSettings>
 
     /// What the options say.
     private var given: [GivenSetting] {
-        self.everywhere.given + self.registry.given + self.server.given + self.signer.given + self.databases.given
+        self.everywhere.given + self.registry.given + self.server.given + self.signer.given + self.authentication.given
+            + self.databases.given
     }
 
     func run() async throws {

@@ -136,7 +136,7 @@ enum SignerParts {
 
 extension ListenAddress {
     /// As the address of a signer; the wildcard stands for this machine.
-    var signer: SignerAddress { SignerAddress(host: self.host, port: self.port) }
+    var signer: SignerAddress { SignerAddress(host: self.bindHost, port: self.port) }
 }
 
 extension SettingValues {
