@@ -153,7 +153,8 @@ let package = Package(
             name: "TokenService",
             dependencies: [
                 "DurableFiles", "PercentEncoding", "HTTPService", "TokenAuthentication", "CCrypt",
-                crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioFoundation, serviceLifecycle,
+                .product(name: "Yams", package: "Yams"), crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1,
+                nioFoundation, serviceLifecycle,
             ]
         ),
 
