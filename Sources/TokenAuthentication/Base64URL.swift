@@ -24,6 +24,10 @@ package enum Base64URL {
             }
         }
         while standard.count % 4 != 0 { standard.append(UInt8(ascii: "=")) }
-        return Data(base64Encoded: Data(standard)).map(Array.init)
+        // The bits that are left over in the last character must be zero.
+        guard let bytes = Data(base64Encoded: Data(standard)).map(Array.init), self.encode(bytes) == text else {
+            return nil
+        }
+        return bytes
     }
 }
