@@ -175,7 +175,7 @@ let package = Package(
                 "CProcess", "DurableFiles", "TUF", "OCI", "Database", "KeyStore", "Ceremony", "NotaryAPI",
                 "SignerAPI", "HTTPService", "TrustClient", "TUFRepository", "Updater", "RegistryClient", "TrustSigner",
                 "TrustServer", "Registry", "ContentTrust", "Settings", "TokenAuthentication", "TokenService", crypto,
-                logging, nioCore, nioHTTP1, serviceLifecycle, unixSignals,
+                x509, asn1, logging, nioCore, nioHTTP1, serviceLifecycle, unixSignals,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),

@@ -13,7 +13,8 @@ package enum TokenServiceSettings: SettingGroup {
         .file,
         otherwise: "no users: everybody may do everything, unless auth.realm is given",
         option: "users",
-        help: "The users, an htpasswd file with bcrypt (`hallmark user add`). With this, nobody gets in without a login."
+        help:
+            "The users, an htpasswd file with bcrypt (`hallmark user add`). With this, nobody gets in without a login."
     )
 
     package static let rules = Setting(
@@ -46,7 +47,8 @@ package enum TokenServiceSettings: SettingGroup {
         default: [],
         otherwise: "the registry's address, with each name of the certificate",
         option: "token-registry",
-        help: "A further name under which clients know the registry: its images' collections have the rules of the images."
+        help:
+            "A further name under which clients know the registry: its images' collections have the rules of the images."
     )
 
     package static let trustedProxies = Setting(

@@ -96,7 +96,9 @@ struct TokenServiceParts {
         }
         self.service.setRegistryHosts(hosts)
         let secure = [server, registry].compactMap(\.self).first { $0.hasPrefix("https://") }
-        guard self.settings[TokenServiceSettings.realm] == nil, let here = secure.flatMap(Self.authority) else { return }
+        guard self.settings[TokenServiceSettings.realm] == nil, let here = secure.flatMap(Self.authority) else {
+            return
+        }
         let names = self.names
         for verifier in [self.registry, self.server] {
             verifier.sendClients { host in
@@ -119,7 +121,9 @@ struct TokenServiceParts {
         var names = Set(authority.names)
         guard let path = settings[ServeSettings.certificate]?.expandingTilde,
             let text = try? String(contentsOfFile: path, encoding: .utf8),
-            let document = try? PEMDocument.parseMultiple(pemString: text).first(where: { $0.discriminator == "CERTIFICATE" }),
+            let document = try? PEMDocument.parseMultiple(pemString: text).first(where: {
+                $0.discriminator == "CERTIFICATE"
+            }),
             let certificate = try? Certificate(pemDocument: document),
             let alternatives = try? certificate.extensions.subjectAlternativeNames
         else { return names }
