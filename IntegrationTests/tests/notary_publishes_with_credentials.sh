@@ -19,7 +19,6 @@ with_credentials() {
 step "who may push publishes"
 succeeds with_credentials alice:alice-password alice init --publish $gun
 succeeds with_credentials alice:alice-password alice add --publish $gun v1 content
-succeeds with_credentials alice:alice-password alice key rotate $gun snapshot --server-managed
 
 step "a wrong password, no password, and no right to it are refused"
 fails with_credentials alice:wrong-password alice add --publish $gun v2 content
@@ -40,6 +39,8 @@ fails with_credentials bob:bob-password bob init --publish "$REGISTRY/team/app"
 succeeds with_credentials bob:bob-password bob init --publish "$REGISTRY/users/bob/app"
 fails with_credentials alice:alice-password alice init --publish "elsewhere.example.com/team/app"
 
-step "deletion is for who may do everything"
+step "deletion, and new keys of the server, are for who may do everything"
+fails with_credentials alice:alice-password alice key rotate $gun snapshot --server-managed
 fails with_credentials alice:alice-password alice delete --remote $gun
+succeeds with_credentials bob:bob-password bob key rotate "$REGISTRY/users/bob/app" snapshot --server-managed
 succeeds with_credentials bob:bob-password bob delete --remote "$REGISTRY/users/bob/app"

@@ -20,7 +20,7 @@ for user in alice bob carol nobody; do echo '{}' >$user.json; done
 for program in skopeo podman; do
     step "$program login, with the right password only"
     fails tool alice $program login --cert-dir certificates --username alice --password wrong-password "$REGISTRY"
-    says "incorrect user name or password"
+    says "invalid username/password"
     for user in alice bob carol; do
         succeeds tool $user $program login --cert-dir certificates --username $user --password $user-password "$REGISTRY"
     done
