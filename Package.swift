@@ -153,7 +153,8 @@ let package = Package(
             name: "TokenService",
             dependencies: [
                 "DurableFiles", "PercentEncoding", "HTTPService", "TokenAuthentication", "CCrypt",
-                crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioFoundation, serviceLifecycle,
+                .product(name: "Yams", package: "Yams"), crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1,
+                nioFoundation, serviceLifecycle,
             ]
         ),
 
@@ -174,7 +175,7 @@ let package = Package(
                 "CProcess", "DurableFiles", "TUF", "OCI", "Database", "KeyStore", "Ceremony", "NotaryAPI",
                 "SignerAPI", "HTTPService", "TrustClient", "TUFRepository", "Updater", "RegistryClient", "TrustSigner",
                 "TrustServer", "Registry", "ContentTrust", "Settings", "TokenAuthentication", "TokenService", crypto,
-                logging, nioCore, nioHTTP1, serviceLifecycle, unixSignals,
+                x509, asn1, logging, nioCore, nioHTTP1, serviceLifecycle, unixSignals,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),

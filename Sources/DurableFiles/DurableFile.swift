@@ -32,6 +32,28 @@ package enum DurableFile {
         }
     }
 
+    /// Writes a file in place of one of that name, with the owner and the mode of that one: whoever could read it still can.
+    /// - Parameter permissions: the mode where there is none yet.
+    /// - Throws: ``FileSystemError``, also where it cannot be given to that owner.
+    package static func update(_ path: String, with bytes: [UInt8], permissions: UInt16 = 0o600) throws {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return try self.replace(path, with: bytes, permissions: permissions) }
+        let mode = UInt16(truncatingIfNeeded: status.st_mode & 0o777)
+        try self.write(bytes, for: path, mode, in: self.directory(of: path)) { temporary in
+            if status.st_uid != geteuid() || status.st_gid != getegid() {
+                try systemCall("give to its owner", path) { chown(temporary, status.st_uid, status.st_gid) }
+            }
+            try systemCall("rename", path) { rename(temporary, path) }
+        }
+    }
+
+    /// The path that a name leads to through links; the name itself where there is nothing.
+    package static func resolve(_ path: String) -> String {
+        let resolved = realpath(path, nil)
+        defer { free(resolved) }
+        return resolved.map { String(cString: $0) } ?? path
+    }
+
     /// Writes a file that only its owner can read, unless there is one of that name.
     /// - Returns: false when there was one.
     /// - Throws: ``FileSystemError``.

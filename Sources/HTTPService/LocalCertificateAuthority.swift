@@ -27,12 +27,15 @@ package struct LocalCertificateAuthority: Sendable {
         case signer
         /// The trust server, to the signer.
         case signerClient
+        /// A token service, in its tokens: no connection shows it.
+        case tokenSigner
 
         fileprivate var fileName: String {
             switch self {
             case .server: "server.pem"
             case .signer: "signer.pem"
             case .signerClient: "signer-client.pem"
+            case .tokenSigner: "key.pem"
             }
         }
 
@@ -41,10 +44,20 @@ package struct LocalCertificateAuthority: Sendable {
             case .server: "Hallmark server"
             case .signer: "Hallmark signer"
             case .signerClient: "Hallmark trust server"
+            case .tokenSigner: "Hallmark token service"
             }
         }
 
-        fileprivate var isClient: Bool { self == .signerClient }
+        /// The names of this machine are those of its servers.
+        fileprivate var hasNames: Bool { self == .server || self == .signer }
+
+        fileprivate var extendedKeyUsage: ExtendedKeyUsage.Usage? {
+            switch self {
+            case .server, .signer: .serverAuth
+            case .signerClient: .clientAuth
+            case .tokenSigner: nil
+            }
+        }
     }
 
     private static let day: TimeInterval = 86_400
@@ -57,15 +70,18 @@ package struct LocalCertificateAuthority: Sendable {
     package var serverLifetime: TimeInterval = 90 * Self.day
     /// How long the authority lives.
     package var authorityLifetime: TimeInterval = 3_652 * Self.day
+    private let certificateName: String
     private let now: @Sendable () -> Date
 
     /// - Parameters:
     ///   - directory: Made, with mode 0700, when it is not there.
+    ///   - certificateName: The authority's certificate in it.
     ///   - names: Further host names or IP addresses, beside localhost, the loopback addresses and the host's name.
     ///   - hostName: What this machine calls itself.
     ///   - now: The time.
     package init(
         directory: String,
+        certificateName: String = "ca.crt",
         names: [String] = [],
         hostName: String = ProcessInfo.processInfo.hostName,
         now: @escaping @Sendable () -> Date = { Date() }
@@ -77,11 +93,12 @@ package struct LocalCertificateAuthority: Sendable {
             unique.append(name.lowercased())
         }
         self.names = unique
+        self.certificateName = certificateName
         self.now = now
     }
 
     /// The certificate that clients must trust.
-    package var certificatePath: String { self.directory + "/ca.crt" }
+    package var certificatePath: String { self.directory + "/" + self.certificateName }
     private var keyPath: String { self.directory + "/ca.key" }
 
     /// Where key and certificate for a use are, in one file.
@@ -233,7 +250,7 @@ package struct LocalCertificateAuthority: Sendable {
             extensions: try Certificate.Extensions {
                 Critical(BasicConstraints.notCertificateAuthority)
                 Critical(KeyUsage(digitalSignature: true))
-                try ExtendedKeyUsage([use.isClient ? .clientAuth : .serverAuth])
+                if let usage = use.extendedKeyUsage { try ExtendedKeyUsage([usage]) }
                 SubjectKeyIdentifier(keyIdentifier: Self.keyIdentifier(of: publicKey))
                 AuthorityKeyIdentifier(keyIdentifier: Self.keyIdentifier(of: authority.key.publicKey))
                 if !names.isEmpty { SubjectAlternativeNames(names) }
@@ -246,9 +263,9 @@ package struct LocalCertificateAuthority: Sendable {
         return Identity(keyPEM: keyPEM, chainPEM: chainPEM, notValidAfter: leaf.notValidAfter)
     }
 
-    /// Clients are known by the authority alone.
+    /// Others are known by the authority alone.
     private func subjectAlternativeNames(for use: Use) -> [GeneralName] {
-        guard !use.isClient else { return [] }
+        guard use.hasNames else { return [] }
         return self.names.map { name in
             if let address = Self.addressBytes(name, family: AF_INET, count: 4)
                 ?? Self.addressBytes(name, family: AF_INET6, count: 16)

@@ -98,7 +98,7 @@ package struct Authorizer: Sendable {
         let configuration = self.verifier.configuration
         self.refusals?.add(1, configuration.service, reason.name)
         let challenge = BearerChallenge(
-            realm: configuration.realm(for: request),
+            realm: self.verifier.realm(for: request),
             service: configuration.service,
             entries: requirement.entries,
             error: reason.error
@@ -173,7 +173,8 @@ extension [AccessEntry] {
 }
 
 extension AuthenticationConfiguration {
-    fileprivate func realm(for request: HTTPRequest) -> String {
+    /// The realm of the challenge to a request.
+    func realm(for request: HTTPRequest) -> String {
         guard self.redirectsToRequestHost, let host = request.headers.first(name: "Host"), host.isAuthority else {
             return self.realm.isEmpty ? self.redirectPath : self.realm
         }

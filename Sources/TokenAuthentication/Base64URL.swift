@@ -3,8 +3,8 @@
 import FoundationEssentials
 
 /// Base 64 with the alphabet for URLs and without padding (RFC 7515, section 2).
-enum Base64URL {
-    static func encode(_ bytes: some Sequence<UInt8>) -> String {
+package enum Base64URL {
+    package static func encode(_ bytes: some Sequence<UInt8>) -> String {
         var text = Data(bytes).base64EncodedString()
         text.replace("+", with: "-")
         text.replace("/", with: "_")
@@ -12,7 +12,7 @@ enum Base64URL {
     }
 
     /// - Returns: nil for anything but the one encoding of some bytes.
-    static func decode(_ text: some StringProtocol) -> [UInt8]? {
+    package static func decode(_ text: some StringProtocol) -> [UInt8]? {
         var standard: [UInt8] = []
         standard.reserveCapacity(text.utf8.count + 3)
         for byte in text.utf8 {
@@ -24,6 +24,10 @@ enum Base64URL {
             }
         }
         while standard.count % 4 != 0 { standard.append(UInt8(ascii: "=")) }
-        return Data(base64Encoded: Data(standard)).map(Array.init)
+        // The bits that are left over in the last character must be zero.
+        guard let bytes = Data(base64Encoded: Data(standard)).map(Array.init), self.encode(bytes) == text else {
+            return nil
+        }
+        return bytes
     }
 }

@@ -2,7 +2,9 @@
 
 import DurableFiles
 package import FoundationEssentials
+import HTTPService
 package import Logging
+import NIOHTTP1
 import ServiceLifecycle
 import Synchronization
 import X509
@@ -34,6 +36,7 @@ package final class TokenVerifier: Service, Sendable {
     private let logger: Logger
     private let verified: VerifiedTokens
     private let state: Mutex<State>
+    private let redirection = Mutex<(@Sendable (_ host: String?) -> String)?>(nil)
 
     /// A verifier with the keys of the configuration's files.
     /// - Parameters:
@@ -180,6 +183,19 @@ package final class TokenVerifier: Service, Sendable {
         guard now + self.configuration.leeway >= claims.notBefore else {
             throw TokenError(.notYetValid, "the token begins at \(claims.notBefore), it is \(now) (seconds since 1970)")
         }
+    }
+
+    // MARK: Where tokens are
+
+    /// Sends clients to another realm than the configuration's from now on: one that follows from the `Host` they asked.
+    package func sendClients(to realm: @escaping @Sendable (_ host: String?) -> String) {
+        self.redirection.withLock { $0 = realm }
+    }
+
+    /// The realm of the challenge to a request.
+    func realm(for request: HTTPRequest) -> String {
+        let redirection = self.redirection.withLock { $0 }
+        return redirection?(request.headers.first(name: "Host")) ?? self.configuration.realm(for: request)
     }
 
     // MARK: Keys

@@ -11,6 +11,7 @@ package enum ServeRules {
         check.addresses()
         check.encryption()
         check.authentication()
+        check.users()
         return check.problems
     }
 
@@ -128,6 +129,37 @@ package enum ServeRules {
                     given,
                     "needs \(Self.names(AuthenticationSettings.certificates)) or "
                         + "\(Self.names(AuthenticationSettings.keySet)): what tokens are verified with"
+                )
+            }
+        }
+
+        /// A token service in this process.
+        mutating func users() {
+            let settings = self.settings
+            guard settings[TokenServiceSettings.users] != nil else {
+                let others: [Setting<String?>] = [TokenServiceSettings.rules, TokenServiceSettings.realm]
+                for other in others where settings[other] != nil {
+                    self.refuse(other, "needs \(Self.names(TokenServiceSettings.users)), the users that it is about")
+                }
+                return
+            }
+            let another = settings[AuthenticationSettings.realm] != nil || settings[AuthenticationSettings.autoredirect]
+            if another {
+                self.refuse(
+                    TokenServiceSettings.users,
+                    "makes tokens here, and \(settings.name(AuthenticationSettings.realm)) says that another service does: "
+                        + "keep one of them"
+                )
+            }
+            let services = self.services
+            let isSecure =
+                services.contains(.server) && !settings[TrustServerSettings.plainHTTP]
+                || services.contains(.registry) && settings[RegistrySettings.usesTLS]
+            if services != [.signer], !isSecure, settings[TokenServiceSettings.realm] == nil {
+                self.refuse(
+                    TokenServiceSettings.users,
+                    "needs an address with TLS for passwords to come to: a trust server, \(Self.names(RegistrySettings.usesTLS)), "
+                        + "or a proxy's that \(Self.names(TokenServiceSettings.realm)) names"
                 )
             }
         }

@@ -41,7 +41,9 @@ struct EmbeddedServer {
         let logger: Logger
         /// Says what tokens are worth; nil when nobody needs one.
         let verifier: TokenVerifier?
-        let metrics = Metrics()
+        /// Makes tokens; nil without users.
+        let tokens: TokenServiceParts?
+        let metrics: Metrics
         var services: [any Service] = []
         var databases: [any SQLDatabase] = []
         var claims: [ServiceClaim] = []
@@ -49,6 +51,10 @@ struct EmbeddedServer {
         var registryURL: String?
         var trustServerURL: String?
         var signerAddress: String?
+
+        func verifier(for service: ServiceName) -> TokenVerifier? {
+            self.tokens?.verifier(for: service) ?? self.verifier
+        }
     }
 
     /// Opens the storage, and binds all addresses: connections wait from here on.
@@ -63,13 +69,24 @@ struct EmbeddedServer {
             names: Self.names(settings)
         )
         let verifier = try await Authentication.verifier(settings, logger: logger)
-        var parts = Parts(settings: settings, authority: authority, logger: logger, verifier: verifier)
+        let metrics = Metrics()
+        let tokens = try await TokenServiceParts.open(settings, authority: authority, metrics: metrics, logger: logger)
+        var parts = Parts(
+            settings: settings,
+            authority: authority,
+            logger: logger,
+            verifier: verifier,
+            tokens: tokens,
+            metrics: metrics
+        )
         if let verifier { parts.services.append(verifier) }
+        parts.services += tokens?.services ?? []
         let fronts = try await HTTPFronts(settings, authority: authority, openFiles: openFiles, logger: logger)
         parts.services += fronts.services
         let signer = try await Self.openSigner(&parts)
         if services.contains(.registry) { try await Self.openRegistry(fronts, &parts) }
         if services.contains(.server), let signer { try await Self.openTrustServer(signer, fronts, &parts) }
+        tokens?.announce(registry: parts.registryURL, server: parts.trustServerURL)
         return EmbeddedServer(
             directory: directory,
             registryURL: parts.registryURL,
@@ -108,7 +125,8 @@ struct EmbeddedServer {
         let registry = try await Self.registry(settings[ServeSettings.data].expandingTilde, database, parts)
         let server = HTTPServer(
             configuration: fronts.registry,
-            responder: registry.responder,
+            responder: parts.tokens?.responder(before: registry.responder, isSecure: settings[RegistrySettings.usesTLS])
+                ?? registry.responder,
             logger: parts.logger
         )
         parts.registry = registry
@@ -140,11 +158,12 @@ struct EmbeddedServer {
             signer: signer,
             logger: parts.logger,
             metrics: parts.metrics,
-            verifier: parts.verifier
+            verifier: parts.verifier(for: .server)
         )
         let server = HTTPServer(
             configuration: fronts.trustServer,
-            responder: trust.responder,
+            responder: parts.tokens?.responder(before: trust.responder, isSecure: fronts.trustServer.tls != nil)
+                ?? trust.responder,
             logger: parts.logger
         )
         parts.trustServerURL = try await fronts.bind(
@@ -205,7 +224,7 @@ struct EmbeddedServer {
                 configuration: Registry.Configuration(directory: directory + "/registry"),
                 database: database,
                 logger: parts.logger,
-                verifier: parts.verifier,
+                verifier: parts.verifier(for: .registry),
                 metrics: parts.metrics
             )
         } catch let error as FileSystemError where error.number == EWOULDBLOCK {

@@ -36,13 +36,16 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup(title: "Authentication")
     var authentication: SettingOptions<AuthenticationSettings>
 
+    @OptionGroup(title: "Users and rules")
+    var tokens: SettingOptions<TokenServiceSettings>
+
     @OptionGroup(title: "PostgreSQL")
     var databases: SettingOptions<DatabaseSettings>
 
     /// What the options say.
     private var given: [GivenSetting] {
         self.everywhere.given + self.registry.given + self.server.given + self.signer.given + self.authentication.given
-            + self.databases.given
+            + self.tokens.given + self.databases.given
     }
 
     func run() async throws {
