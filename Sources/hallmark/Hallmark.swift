@@ -22,7 +22,7 @@ struct Hallmark: AsyncParsableCommand {
             Serve.self, Push.self, Pull.self, Inspect.self, Init.self, Add.self, AddHash.self, Remove.self,
             Publish.self,
             Refresh.self, List.self, Lookup.self, Verify.self, Status.self, Reset.self, Witness.self, Delete.self,
-            Sign.self, Rescue.self, DelegationCommand.self, Key.self,
+            Sign.self, Rescue.self, DelegationCommand.self, Key.self, Backup.self, Restore.self,
         ]
     )
 
