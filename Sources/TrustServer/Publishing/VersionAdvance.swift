@@ -2,6 +2,7 @@
 
 package import Database
 package import FoundationEssentials
+import HTTPService
 package import NotaryAPI
 import TUF
 
@@ -33,7 +34,12 @@ extension TrustServer {
         let store = TrustStore(database: database)
         try await store.migrate()
         let collections = Collections(store: store, configuration: configuration, now: now)
-        let keys = OnlineKeys(signer: signer, algorithm: configuration.keyAlgorithm, store: store)
+        let keys = OnlineKeys(
+            signer: signer,
+            algorithm: configuration.keyAlgorithm,
+            store: store,
+            metrics: TrustMetrics(Metrics())
+        )
         let metadata = ServerMetadata(collections: collections, keys: keys)
         var result = VersionAdvance()
         var last = ""
@@ -70,7 +76,11 @@ extension ServerMetadata {
         {
             let expires = Expiry(now.addingTimeInterval(Double(self.collections.configuration.snapshotLifetime)))
             let version = try Self.version(old.version, count, .snapshot)
-            snapshot = try await self.keys.sign(Snapshot(version: version, expires: expires, meta: meta), with: held)
+            snapshot = try await self.keys.sign(
+                Snapshot(version: version, expires: expires, meta: meta),
+                of: .snapshot,
+                with: held
+            )
         }
         guard let held = try await self.keys.held(of: try root.keys(of: .timestamp)) else {
             throw TUFError(.invalid, role: .timestamp, "the signer does not hold its key")
@@ -82,6 +92,7 @@ extension ServerMetadata {
                 expires: expires,
                 snapshot: FileMetadata(of: snapshot?.bytes ?? old.bytes)
             ),
+            of: .timestamp,
             with: held
         )
         let file = snapshot.map { self.stored(.snapshot, $0.payload.version, $0.bytes) }
@@ -103,18 +114,5 @@ extension ServerMetadata {
             throw TUFError(.invalid, role: role, "version \(version) cannot go on by \(count)")
         }
         return next
-    }
-}
-
-extension TrustStore {
-    /// Names of collections in the order of their bytes, those after one.
-    fileprivate func collections(after name: String, limit: Int) async throws -> [String] {
-        try await self.database.read { connection in
-            try connection.query(
-                "SELECT DISTINCT gun FROM tuf_files WHERE role = 'timestamp' AND gun > ? ORDER BY gun LIMIT ?",
-                .text(name),
-                .integer(Int64(limit))
-            ).map { try $0.text(0) }
-        }
     }
 }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import ContentTrust
 import Foundation
+import Settings
 
 /// `hallmark backup`
 struct Backup: AsyncParsableCommand {
@@ -21,9 +22,6 @@ struct Backup: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("The directory that backups are in; made if it is not there.", valueName: "dest"))
     var destination: String
 
-    @Option(help: ArgumentHelp("Where hallmark serve keeps everything.", valueName: "dir"))
-    var data: String = BackedUpFiles.defaultDirectory
-
     @Flag(help: "Copy the signer's passphrase too: who has the backup has the keys then.")
     var withPassphrase = false
 
@@ -33,6 +31,8 @@ struct Backup: AsyncParsableCommand {
     @Flag(help: "With --blobs: copy them in any case, so that a damaged file is not damaged in the backup too.")
     var copyBlobs = false
 
+    @OptionGroup var configuration: ConfigurationOptions
+    @OptionGroup var settings: SettingOptions<BackupSettings>
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -40,9 +40,10 @@ struct Backup: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let settings = try self.configuration.loader(options: self.settings.given).loadOrExplain().values
         let progress = StepProgress(isEnabled: self.output.output == .text)
         let writer = BackupWriter(
-            data: self.data.expandingTilde,
+            data: settings[ServeSettings.data].expandingTilde,
             destination: self.destination.expandingTilde,
             withPassphrase: self.withPassphrase,
             withBlobs: self.blobs,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import Settings
 
 /// What one backup holds: `backup.json`, written last.
 struct BackupManifest: Codable, Sendable {
@@ -40,12 +41,10 @@ struct BackupManifest: Codable, Sendable {
 
 /// The files of a data directory, as a backup sees them.
 enum BackedUpFiles {
-    /// Where hallmark serve keeps everything unless it is told otherwise.
-    static let defaultDirectory = "~/.local/share/hallmark"
     static let passphrase = "signer/passphrase"
-    static let registry = DatabaseOptions.Service.registry.file
-    static let trust = DatabaseOptions.Service.server.file
-    static let signer = DatabaseOptions.Service.signer.file
+    static let registry = ServiceDatabase.file(of: .registry)
+    static let trust = ServiceDatabase.file(of: .server)
+    static let signer = ServiceDatabase.file(of: .signer)
     /// The most bytes of a file that is no database.
     static let limit: Int64 = 64 << 20
 
@@ -88,4 +87,10 @@ enum BackedUpFiles {
         return !path.isEmpty && path.utf8.count < 1024 && !path.utf8.contains(0)
             && parts.allSatisfy { !$0.isEmpty && $0 != "." && $0 != ".." } && path != BackupManifest.name
     }
+}
+
+/// The settings of `hallmark serve` that a backup and a restore need.
+enum BackupSettings: SettingGroup {
+    static let title = "What hallmark serve keeps"
+    static let settings = [ServeSettings.data.declaration, SignerSettings.defaultAlias.declaration]
 }

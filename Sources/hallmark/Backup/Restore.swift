@@ -6,8 +6,10 @@ import Database
 import DurableFiles
 import Foundation
 import NotaryAPI
+import Settings
 import Synchronization
 import TrustServer
+import TrustSigner
 
 /// `hallmark restore`
 struct Restore: AsyncParsableCommand {
@@ -26,9 +28,6 @@ struct Restore: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("A backup, or the directory of several.", valueName: "backup"))
     var backup: String
 
-    @Option(help: ArgumentHelp("Where hallmark serve is to keep everything.", valueName: "dir"))
-    var data: String = BackedUpFiles.defaultDirectory
-
     @Option(
         help: ArgumentHelp(
             "Leave out so many versions of timestamps and snapshots; 0 for none. Default: 1000, where the passphrase is at hand.",
@@ -46,6 +45,8 @@ struct Restore: AsyncParsableCommand {
     @Flag(help: "Take blobs over as other names of the backup's files, where the file system can.")
     var linkBlobs = false
 
+    @OptionGroup var configuration: ConfigurationOptions
+    @OptionGroup var settings: SettingOptions<BackupSettings>
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -55,10 +56,12 @@ struct Restore: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let settings = try self.configuration.loader(options: self.settings.given).loadOrExplain().values
+        let alias = settings[SignerSettings.defaultAlias]
         let progress = StepProgress(isEnabled: self.output.output == .text)
         let reader = try await BackupReader.find(self.backup.expandingTilde)
-        let count = try self.versions(of: reader)
-        let data = self.data.expandingTilde
+        let count = try self.versions(of: reader, hasAlias: alias != nil)
+        let data = settings[ServeSettings.data].expandingTilde
         let directory = data.count > 1 && data.hasSuffix("/") ? String(data.dropLast()) : data
         let (passphrase, links) = (self.passphraseFile?.expandingTilde, self.linkBlobs)
         let result = try await Interruption.guarding {
@@ -67,7 +70,7 @@ struct Restore: AsyncParsableCommand {
             try await reader.restore(to: directory, passphraseFile: passphrase, links: links, progress: progress) {
                 staging in
                 guard count > 0 else { return }
-                let advance = try await Self.advance(by: count, in: staging, progress)
+                let advance = try await Self.advance(by: count, in: staging, alias, progress)
                 result.withLock { $0 = advance }
             }
             return result.withLock { $0 }
@@ -76,11 +79,10 @@ struct Restore: AsyncParsableCommand {
     }
 
     /// By how many versions to go on.
-    private func versions(of reader: BackupReader) throws -> Int64 {
+    private func versions(of reader: BackupReader, hasAlias: Bool) throws -> Int64 {
         let hasKeys = reader.manifest.contains(BackedUpFiles.signer) && reader.manifest.contains(BackedUpFiles.trust)
         let hasPassphrase =
-            reader.manifest.passphrase || self.passphraseFile != nil
-            || ProcessInfo.processInfo.environment["NOTARY_SIGNER_DEFAULT_ALIAS"] != nil
+            reader.manifest.passphrase || self.passphraseFile != nil || hasAlias
         guard let advance = self.advance else { return hasKeys && hasPassphrase ? 1000 : 0 }
         guard advance == 0 || hasKeys else {
             throw CommandError(
@@ -100,16 +102,19 @@ struct Restore: AsyncParsableCommand {
     private static func advance(
         by count: Int64,
         in directory: String,
+        _ alias: String?,
         _ progress: StepProgress
     ) async throws -> VersionAdvance {
         let trust = try await SQLiteDatabase(path: "\(directory)/\(BackedUpFiles.trust)")
         let keys = try await SQLiteDatabase(path: "\(directory)/\(BackedUpFiles.signer)")
         do {
-            let signer = try await SignerParts.local(
-                keys,
-                directory: directory,
-                environment: ProcessInfo.processInfo.environment
-            )
+            let file = SignerPassphraseFile(path: "\(directory)/\(BackedUpFiles.passphrase)")
+            let variables = try alias.map {
+                try EnvironmentSignerPassphrases(environment: ProcessInfo.processInfo.environment, defaultAlias: $0)
+            }
+            let passphrases: any SignerPassphrases =
+                variables.map { SignerPassphraseSources(variables: $0, file: file) } ?? file
+            let signer = try await LocalSigner(database: keys, passphrases: passphrases)
             let result = try await TrustServer.advanceVersions(
                 by: count,
                 database: trust,
