@@ -19,10 +19,11 @@ struct Hallmark: AsyncParsableCommand {
             """,
         version: HallmarkVersion.current,
         subcommands: [
-            Serve.self, ConfigCommand.self, Push.self, Pull.self, Inspect.self, Init.self, Add.self, AddHash.self, Remove.self,
-            Publish.self,
-            Refresh.self, List.self, Lookup.self, Verify.self, Status.self, Reset.self, Witness.self, Delete.self,
-            Sign.self, Rescue.self, DelegationCommand.self, Key.self, User.self,
+            Serve.self, ConfigCommand.self, User.self, Backup.self, Restore.self,
+            Push.self, Pull.self, Inspect.self,
+            Init.self, Add.self, AddHash.self, Remove.self, Publish.self, Refresh.self, List.self, Lookup.self, Verify.self,
+            Status.self, Reset.self, Witness.self, Delete.self, Sign.self, Rescue.self,
+            DelegationCommand.self, Key.self,
         ]
     )
 

@@ -11,8 +11,10 @@ struct ServiceDatabase {
     let settings: SettingValues
 
     /// Its file under the data directory.
-    var file: String {
-        switch self.service {
+    var file: String { Self.file(of: self.service) }
+
+    static func file(of service: ServiceName) -> String {
+        switch service {
         case .registry: "registry.sqlite"
         case .server: "trust.sqlite"
         case .signer: "signer/keys.sqlite"
