@@ -71,7 +71,7 @@ final class AccessDirectory: Sendable {
         for problem in users.problems where !before.contains(problem) {
             self.logger.warning("a user cannot log in", metadata: ["line": "\(self.usersPath):\(problem)"])
         }
-        let costs = users.hashes.values.map(\.cost)
+        let costs = users.hashes.values.map(\.cost).sorted()
         self.snapshot.withLock { snapshot in
             snapshot.users = users
             snapshot.costs = costs
