@@ -152,7 +152,7 @@ let package = Package(
         .target(
             name: "TokenService",
             dependencies: [
-                "DurableFiles", "PercentEncoding", "HTTPService", "TokenAuthentication", "CCrypt",
+                "DurableFiles", "PercentEncoding", "HTTPService", "Settings", "TokenAuthentication", "CCrypt",
                 .product(name: "Yams", package: "Yams"), crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1,
                 nioFoundation, serviceLifecycle,
             ]

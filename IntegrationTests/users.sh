@@ -4,8 +4,8 @@
 need curl jq
 need_hallmark "only hallmark has users and rules"
 
-# start_with_users ARGUMENT...: both servers, with TLS on both addresses. alice may push to team and to her own namespace, bob
-# may pull from team, everybody from public; carol may do nothing beyond that. Their passwords are `<name>-password`.
+# start_with_users ARGUMENT...: both servers, with TLS on both addresses. alice may push to team and public, bob may
+# pull from team, everybody from public, and each has a namespace; carol has nothing beyond that. Their passwords are `<name>-password`.
 start_with_users() {
     local name
     for name in alice bob carol; do set_password add "$name" "$name-password"; done
@@ -14,16 +14,16 @@ groups:
   developers: [alice]
 rules:
   - groups: [developers]
-    repositories: ["team/**", "public/**", "example.com/tools/*"]
+    repositories: ["team/**", "public/**", "example.com/**"]
     actions: [pull, push]
   - users: [bob]
-    repositories: ["team/**", "example.com/tools/*"]
+    repositories: ["team/**", "example.com/private/*"]
     actions: [pull]
   - users: ["*"]
     repositories: ["users/${user}/**"]
     actions: ["*"]
   - anyone: true
-    repositories: ["public/**"]
+    repositories: ["public/**", "example.com/tools/*"]
     actions: [pull]
 YAML
     start_service hallmark --data "$SCRATCH/hallmark" --registry-address 127.0.0.1:0 --server-address 127.0.0.1:0 \

@@ -56,8 +56,9 @@ export NOTARY_AUTH
 NOTARY_AUTH=$(printf 'alice:alice-password' | base64)
 succeeds notary_of alice init --publish example.com/tools/one
 succeeds notary_of alice add --publish example.com/tools/one v1 content
-NOTARY_AUTH=$(printf 'bob:bob-password' | base64)
 succeeds notary_of bob verify example.com/tools/one v1 --input content
-NOTARY_AUTH=$(printf 'carol:carol-password' | base64)
-new_user carol
-fails notary_of carol list example.com/tools/one
+succeeds notary_of alice init --publish example.com/private/one
+NOTARY_AUTH=$(printf 'bob:bob-password' | base64)
+fails notary_of bob init --publish example.com/private/two
+says "not authorized"
+fails notary_of bob list example.com/private/one

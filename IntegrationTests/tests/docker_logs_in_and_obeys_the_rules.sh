@@ -25,7 +25,7 @@ succeeds as alice docker push "$REGISTRY/public/app:1"
 
 step "who may pull pulls, with trust"
 succeeds as bob docker pull "$REGISTRY/team/app:1"
-says "digest: sha256:"
+says "Digest: sha256:"
 
 step "who may not push is refused by the registry, and by the trust server"
 fails without_trust bob docker push "$REGISTRY/team/app:2"
@@ -40,7 +40,7 @@ fails without_trust carol docker pull "$REGISTRY/team/app:1"
 says "denied"
 fails as carol docker pull "$REGISTRY/team/app:1"
 fails without_trust nobody docker pull "$REGISTRY/team/app:1"
-says "authentication required"
+says "this needs a login"
 fails as nobody docker pull "$REGISTRY/team/app:1"
 
 step "what is for everybody is pulled without a login"

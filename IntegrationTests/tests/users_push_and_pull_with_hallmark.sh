@@ -25,8 +25,8 @@ exits 21 as nobody hallmark pull "$REGISTRY/team/app:1" none
 
 step "collections of other files"
 echo content >content
-NOTARY_AUTH=$(printf alice:alice-password | base64) succeeds hallmark_of alice init --publish example.com/tools/one
-NOTARY_AUTH=$(printf alice:alice-password | base64) succeeds hallmark_of alice add --publish example.com/tools/one v1 content
-NOTARY_AUTH=$(printf bob:bob-password | base64) succeeds hallmark_of bob list example.com/tools/one
-NOTARY_AUTH=$(printf bob:bob-password | base64) exits 21 hallmark_of bob init --publish example.com/tools/two
-exits 21 hallmark_of nobody list example.com/tools/one
+NOTARY_AUTH=$(printf alice:alice-password | base64) succeeds hallmark_of alice init --publish example.com/private/one
+NOTARY_AUTH=$(printf alice:alice-password | base64) succeeds hallmark_of alice add --publish example.com/private/one v1 content
+NOTARY_AUTH=$(printf bob:bob-password | base64) succeeds hallmark_of bob list example.com/private/one
+NOTARY_AUTH=$(printf bob:bob-password | base64) exits 21 hallmark_of bob init --publish example.com/private/two
+exits 21 hallmark_of nobody list example.com/private/one

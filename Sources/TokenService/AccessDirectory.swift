@@ -71,7 +71,7 @@ final class AccessDirectory: Sendable {
         for problem in users.problems where !before.contains(problem) {
             self.logger.warning("a user cannot log in", metadata: ["line": "\(self.usersPath):\(problem)"])
         }
-        let costs = users.hashes.values.map(\.cost)
+        let costs = users.hashes.values.map(\.cost).sorted()
         self.snapshot.withLock { snapshot in
             snapshot.users = users
             snapshot.costs = costs
@@ -79,19 +79,7 @@ final class AccessDirectory: Sendable {
     }
 
     private func readRules(_ path: String) throws {
-        let text: String
-        do {
-            guard let bytes = try DurableFile.read(path, limit: RulesFile.maximumSize) else {
-                throw RulesError("there is no \(path)")
-            }
-            guard let decoded = String(validating: bytes, as: UTF8.self) else {
-                throw RulesError("\(path) is not text in UTF-8")
-            }
-            text = decoded
-        } catch let error as FileSystemError {
-            throw RulesError(error.description)
-        }
-        let rules = try RulesFile.rules(parsing: text, path: path)
+        let rules = try RulesFile.rules(path: path)
         self.snapshot.withLock { $0.rules = rules }
     }
 }

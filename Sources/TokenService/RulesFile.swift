@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Settings
 import Yams
 
 /// Reads the file of rules, which is YAML:
@@ -15,27 +16,30 @@ import Yams
 ///         actions: [pull]
 package struct RulesFile {
     /// The largest file that is read, in bytes.
-    package static let maximumSize = 1 << 20
-    private static let maximumRules = 10_000
+    private static let maximumSize = 1 << 20
     private static let maximumPatterns = 20_000
-    private static let maximumNames = 100_000
 
     private let path: String
 
-    /// - Parameters:
-    ///   - text: the file's.
-    ///   - path: what errors call it.
+    /// Reads a file. Blocks.
     /// - Throws: ``RulesError`` with the line, what is there, and what was expected.
-    package static func rules(parsing text: String, path: String) throws(RulesError) -> AccessRules {
-        try RulesFile(path: path).rules(text)
+    package static func rules(path: String) throws(RulesError) -> AccessRules {
+        do {
+            return try RulesFile(path: path).rules(YAMLDocument(path: path, sizeLimit: Self.maximumSize))
+        } catch let error as DocumentProblem {
+            throw RulesError(error.description)
+        } catch let error as RulesError {
+            throw error
+        } catch {
+            throw RulesError("\(path): \(error)")
+        }
     }
 
-    private func rules(_ text: String) throws(RulesError) -> AccessRules {
-        guard text.utf8.count <= Self.maximumSize else {
-            throw RulesError("\(self.path) is larger than \(Self.maximumSize) bytes")
+    private func rules(_ document: YAMLDocument) throws(RulesError) -> AccessRules {
+        let reader = Reader(path: self.path)
+        guard let root = document.root else {
+            throw RulesError("\(self.path):1: the file is empty: without any rules, nobody may do anything")
         }
-        var reader = Reader(path: self.path)
-        let root = try reader.compose(text)
         var groups: [String: Set<String>] = [:]
         var rules: Node.Sequence?
         for (key, value) in try reader.entries(of: root, "the file has groups and rules", known: ["groups", "rules"]) {
@@ -50,11 +54,8 @@ package struct RulesFile {
             }
         }
         guard let rules else { throw reader.error(root, "the file has no rules: without any, nobody may do anything") }
-        guard rules.count <= Self.maximumRules else {
-            throw reader.error(root, "there are more than \(Self.maximumRules) rules")
-        }
         var result: [AccessRules.Rule] = []
-        for rule in rules { result.append(try self.rule(rule, groups, &reader)) }
+        for rule in rules { result.append(try self.rule(rule, groups, reader)) }
         guard result.reduce(0, { $0 + $1.patterns.count }) <= Self.maximumPatterns else {
             throw reader.error(root, "there are more than \(Self.maximumPatterns) patterns")
         }
@@ -64,7 +65,7 @@ package struct RulesFile {
     private func rule(
         _ node: Node,
         _ groups: [String: Set<String>],
-        _ reader: inout Reader
+        _ reader: Reader
     ) throws(RulesError) -> AccessRules.Rule {
         var rule = AccessRules.Rule()
         let shape = "a rule has users, groups, anonymous or anyone; repositories; and actions"
@@ -90,9 +91,9 @@ package struct RulesFile {
                 rule.allowsAnonymous = true
                 rule.allowsEveryUser = true
             case "repositories":
-                rule.patterns = try self.patterns(value, &reader)
+                rule.patterns = try self.patterns(value, reader)
             default:
-                rule.actions = try self.actions(value, &reader)
+                rule.actions = try self.actions(value, reader)
             }
         }
         guard !rule.users.isEmpty || !rule.groups.isEmpty || rule.allowsEveryUser || rule.allowsAnonymous else {
@@ -105,7 +106,7 @@ package struct RulesFile {
         return rule
     }
 
-    private func patterns(_ node: Node, _ reader: inout Reader) throws(RulesError) -> [RepositoryPattern] {
+    private func patterns(_ node: Node, _ reader: Reader) throws(RulesError) -> [RepositoryPattern] {
         var patterns: [RepositoryPattern] = []
         for item in try reader.sequence(node, "repositories are a list of patterns, such as [\"team/**\"]") {
             let text = try reader.string(item, "a pattern such as \"team/**\"")
@@ -118,7 +119,7 @@ package struct RulesFile {
         return patterns
     }
 
-    private func actions(_ node: Node, _ reader: inout Reader) throws(RulesError) -> Set<AccessRules.Action> {
+    private func actions(_ node: Node, _ reader: Reader) throws(RulesError) -> Set<AccessRules.Action> {
         let names = AccessRules.Action.allCases.map(\.rawValue).joined(separator: ", ")
         var actions: Set<AccessRules.Action> = []
         for item in try reader.sequence(node, "actions are a list of: \(names)") {
@@ -133,53 +134,22 @@ package struct RulesFile {
 
     // MARK: YAML
 
-    /// Takes nodes for what they must be, and counts what it has taken.
+    /// Takes nodes for what they must be.
     private struct Reader {
         let path: String
-        private var taken = 0
-
-        init(path: String) {
-            self.path = path
-        }
-
-        func compose(_ text: String) throws(RulesError) -> Node {
-            // What an alias stands for can be many times the file's size.
-            do {
-                guard let root = try Yams.compose(yaml: text) else {
-                    throw RulesError("\(self.path): the file is empty; it must have rules")
-                }
-                return root
-            } catch let error as RulesError {
-                throw error
-            } catch let error as YamlError {
-                throw RulesError(self.describe(error))
-            } catch {
-                throw RulesError("\(self.path): \(error)")
-            }
-        }
-
-        private func describe(_ error: YamlError) -> String {
-            switch error {
-            case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-                .composer(_, let problem, let mark, _):
-                "\(self.path):\(mark.line): this is not YAML: \(problem)"
-            case .duplicatedKeysInMapping(let duplicates, let context):
-                "\(self.path):\(context.mark.line): \(duplicates.joined(separator: ", ")) stands here more than once"
-            case .reader(let problem, _, _, _): "\(self.path): this is not YAML: \(problem)"
-            default: "\(self.path): this is not YAML: \(error)"
-            }
-        }
 
         func error(_ node: Node, _ expectation: String) -> RulesError {
-            RulesError("\(self.path):\(node.mark?.line ?? 1): \(expectation)")
+            RulesError("\(self.path):\(node.line): \(expectation)")
         }
 
-        mutating func entries(
+        func entries(
             of node: Node,
             _ shape: String,
             known: [String]? = nil
         ) throws(RulesError) -> [(String, Node)] {
-            guard case .mapping(let mapping) = node else { throw self.error(node, "expected key: value; \(shape)") }
+            guard case .mapping(let mapping) = node else {
+                throw self.error(node, "expected key: value, found \(node.found); \(shape)")
+            }
             var entries: [(String, Node)] = []
             for (key, value) in mapping {
                 let name = try self.string(key, shape)
@@ -192,31 +162,29 @@ package struct RulesFile {
         }
 
         func sequence(_ node: Node, _ shape: String) throws(RulesError) -> Node.Sequence {
-            guard case .sequence(let sequence) = node else { throw self.error(node, "expected a list: \(shape)") }
+            guard case .sequence(let sequence) = node else {
+                throw self.error(node, "expected a list, found \(node.found): \(shape)")
+            }
             return sequence
         }
 
-        mutating func strings(of node: Node, _ shape: String) throws(RulesError) -> [String] {
+        func strings(of node: Node, _ shape: String) throws(RulesError) -> [String] {
             var strings: [String] = []
             for item in try self.sequence(node, shape) { strings.append(try self.string(item, shape)) }
             return strings
         }
 
         /// Also of what looks like a number: a user may be called 1234.
-        mutating func string(_ node: Node, _ shape: String) throws(RulesError) -> String {
+        func string(_ node: Node, _ shape: String) throws(RulesError) -> String {
             guard case .scalar(let scalar) = node, !scalar.string.isEmpty else {
-                throw self.error(node, "expected a name: \(shape)")
-            }
-            self.taken += 1
-            guard self.taken <= RulesFile.maximumNames else {
-                throw self.error(node, "the file names more than \(RulesFile.maximumNames) things")
+                throw self.error(node, "expected a name, found \(node.found): \(shape)")
             }
             return scalar.string
         }
 
         func flag(_ node: Node) throws(RulesError) -> Bool {
             guard case .scalar(let scalar) = node, let value = ["true": true, "false": false][scalar.string] else {
-                throw self.error(node, "expected true or false")
+                throw self.error(node, "expected true or false, found \(node.found)")
             }
             return value
         }

@@ -198,7 +198,7 @@ final class TokenResponder: HTTPResponder {
         let granted = grant.scopes.map { self.granted($0, rules, service) }.filter { !$0.actions.isEmpty }
         // Who is not logged in and gets nothing is told to log in, which is what clients ask their users for then.
         if subject == .anonymous, granted.isEmpty, !grant.scopes.isEmpty || !access.rules.allowsAnonymous {
-            throw TokenServiceError(.unauthorized, "authentication required")
+            throw TokenServiceError(.unauthorized, "this needs a login")
         }
         let now = self.now()
         let user = subject.name ?? ""

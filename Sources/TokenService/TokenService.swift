@@ -90,11 +90,12 @@ package final class TokenService: Service, Sendable {
         TokenServiceFront(path: self.configuration.path, service: self.responder, other: other)
     }
 
-    /// Looks at the files of users and rules, and at the keys, once. What cannot be used is logged.
-    package func refresh() async {
+    /// Looks at the files of users and rules once, and at the keys if it is time. What cannot be used is logged.
+    package func refresh(keys isTimeForKeys: Bool = true) async {
         let (access, keys, logger) = (self.access, self.keys, self.logger)
         try? await BlockingWork.run {
             access.refresh()
+            guard isTimeForKeys else { return }
             do {
                 if try keys.refresh() { logger.notice("token signing key replaced") }
             } catch {
@@ -106,9 +107,13 @@ package final class TokenService: Service, Sendable {
     /// Refreshes until the service group shuts down or the task is cancelled.
     package func run() async throws {
         await cancelWhenGracefulShutdown {
+            var sinceKeys = Duration.zero
             while !Task.isCancelled {
                 do { try await self.sleep(self.configuration.interval) } catch { break }
-                await self.refresh()
+                sinceKeys += self.configuration.interval
+                let isTimeForKeys = sinceKeys >= self.configuration.keyInterval
+                if isTimeForKeys { sinceKeys = .zero }
+                await self.refresh(keys: isTimeForKeys)
             }
         }
     }

@@ -29,8 +29,10 @@ package struct TokenServiceConfiguration: Sendable {
     package var refreshLifetime: Int64 = 90 * 86_400
     /// How long a right password is remembered. One that is changed in the file counts as soon as the file is read.
     package var verdictLifetime = Duration.seconds(60)
-    /// How often the files are looked at.
+    /// The pause between two looks at the files of users and rules.
     package var interval = Duration.seconds(1)
+    /// The pause between two looks at the age of the signing key.
+    package var keyInterval = Duration.seconds(600)
     /// Proxies whose `X-Forwarded-For` is believed, as addresses.
     package var trustedProxies: Set<String> = []
 

@@ -51,6 +51,25 @@ struct ServeRulesTests {
         #expect(throws: SettingsError.self) { try SettingsLoader.serve(options: Self.options(given)).load() }
     }
 
+    @Test(
+        "users are for a service that has an address with TLS, and no other's tokens",
+        arguments: [
+            ("rules=r", "--rules: needs --users (tokens.users)"),
+            ("users=u auth-realm=https://a auth-issuer=i auth-service=s auth-jwks=f", "--users: makes tokens here"),
+            ("users=u only=registry", "--users: needs an address with TLS"),
+            ("users=u only=registry,server server-plain-http=true", "--users: needs an address with TLS"),
+        ]
+    )
+    func users(given: String, message: String) {
+        let pairs = given.split(separator: " ").map { item in
+            let parts = item.split(separator: "=", maxSplits: 1).map(String.init)
+            return (parts[0], parts[1].replacing(",", with: " "))
+        }
+        let errors = SettingsLoader.serve(options: Self.options(pairs)).examine().errors
+        #expect(errors.count == 1)
+        #expect(errors.first?.description.hasPrefix(message) == true, "\(errors)")
+    }
+
     @Test("one file serves the processes of a split installation, each with its own --only")
     func oneFileForAll() throws {
         let files = try TemporaryFiles()

@@ -207,7 +207,7 @@ struct TokenServiceTests {
         let closed = try await fixture.get("service=registry.test&scope=repository:team/app:pull")
         #expect(closed.status == 401)
         #expect(closed.response.headers.first(name: "www-authenticate")?.hasPrefix("Basic realm=") == true)
-        #expect(closed.message == "authentication required")
+        #expect(closed.message == "this needs a login")
         #expect(try await fixture.get("service=registry.test&offline_token=true").refreshToken == nil)
     }
 

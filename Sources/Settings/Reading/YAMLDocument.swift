@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DurableFiles
-import Yams
+package import Yams
 
 /// A configuration file, read and parsed but not understood.
-struct YAMLDocument {
-    /// The most bytes of a file.
-    static let sizeLimit = 256 * 1024
+package struct YAMLDocument {
+    /// The most bytes of a file of settings.
+    package static let sizeLimit = 256 * 1024
     /// The deepest that brackets may nest.
     static let depthLimit = 32
 
-    let path: String
+    package let path: String
     /// What it says; nil for a file without anything.
-    let root: Node?
+    package let root: Node?
 
     /// - Throws: the problem on account of which it cannot be read or parsed.
-    init(path: String) throws(DocumentProblem) {
+    package init(path: String, sizeLimit: Int = Self.sizeLimit) throws(DocumentProblem) {
         let bytes: [UInt8]
         do {
-            guard let content = try DurableFile.read(path, limit: Self.sizeLimit) else {
+            guard let content = try DurableFile.read(path, limit: sizeLimit) else {
                 throw DocumentProblem(path: path, line: 1, message: "there is no such file")
             }
             bytes = content
@@ -27,12 +27,12 @@ struct YAMLDocument {
         } catch {
             throw DocumentProblem(path: path, line: 1, message: "cannot be read: \(error)")
         }
-        try self.init(path: path, bytes: bytes)
+        try self.init(path: path, bytes: bytes, sizeLimit: sizeLimit)
     }
 
-    init(path: String, bytes: [UInt8]) throws(DocumentProblem) {
-        guard bytes.count <= Self.sizeLimit else {
-            throw DocumentProblem(path: path, line: 1, message: "is larger than \(ByteCount.text(Self.sizeLimit))")
+    package init(path: String, bytes: [UInt8], sizeLimit: Int = Self.sizeLimit) throws(DocumentProblem) {
+        guard bytes.count <= sizeLimit else {
+            throw DocumentProblem(path: path, line: 1, message: "is larger than \(ByteCount.text(sizeLimit))")
         }
         guard var text = String(validating: bytes, as: UTF8.self) else {
             throw DocumentProblem(path: path, line: 1, message: "is not UTF-8 text")
@@ -52,10 +52,12 @@ struct YAMLDocument {
 }
 
 /// Why a file is no document.
-struct DocumentProblem: Error {
-    let path: String
-    let line: Int
-    let message: String
+package struct DocumentProblem: Error, CustomStringConvertible {
+    package let path: String
+    package let line: Int
+    package let message: String
+
+    package var description: String { "\(self.path):\(self.line): \(self.message)" }
 
     init(path: String, line: Int, message: String) {
         self.path = path
@@ -84,16 +86,16 @@ struct DocumentProblem: Error {
 }
 
 extension Node {
-    var line: Int { self.mark?.line ?? 1 }
+    package var line: Int { self.mark?.line ?? 1 }
 
     /// Whether it says nothing: `key:` or `key: null`.
-    var isNothing: Bool {
+    package var isNothing: Bool {
         guard case .scalar(let scalar) = self, scalar.style == .plain || scalar.style == .any else { return false }
         return ["", "~", "null", "Null", "NULL"].contains(scalar.string)
     }
 
     /// What it is, for a message.
-    var found: String {
+    package var found: String {
         switch self {
         case .scalar(let scalar): self.isNothing ? "nothing" : "`\(scalar.string.prefix(80))`"
         case .sequence: "a list"

@@ -4,8 +4,8 @@
 package enum TokenServiceSettings: SettingGroup {
     package static let title = "Users and rules"
     package static let settings = [
-        Self.users.declaration, Self.rules.declaration, Self.lifetime.declaration, Self.realm.declaration,
-        Self.registryNames.declaration, Self.trustedProxies.declaration,
+        Self.users.declaration, Self.rules.declaration, Self.lifetime.declaration, Self.keys.declaration,
+        Self.realm.declaration, Self.registryNames.declaration, Self.trustedProxies.declaration,
     ]
 
     package static let users = Setting(
@@ -31,6 +31,15 @@ package enum TokenServiceSettings: SettingGroup {
         default: 300,
         option: "token-lifetime",
         help: "How long a login is good for before users and rules are asked again."
+    )
+
+    package static let keys = Setting(
+        "tokens.keys",
+        .directory,
+        otherwise: "`token` under `data`",
+        option: "token-keys",
+        help: "Where the keys are that tokens are signed with: the same for all servers behind one name. "
+            + "Default: token under --data."
     )
 
     package static let realm = Setting(

@@ -18,7 +18,8 @@ enum SettingFiles {
     static func problems(_ settings: SettingValues) async -> [SettingProblem] {
         let unreadable = Self.unreadable(settings)
         guard unreadable.isEmpty else { return unreadable }
-        let certificates = await Self.certificates(settings) + Self.tokens(settings)
+        let certificates =
+            await Self.certificates(settings) + Self.tokens(settings) + TokenServiceParts.problems(settings)
         return certificates + Self.directory(settings)
     }
 

@@ -13,6 +13,7 @@ enum DataDirectory {
         let needsIt =
             services.contains(.registry) || keepsFiles || Self.needsAuthority(settings)
             || services.contains(.signer) && settings[SignerSettings.defaultAlias] == nil
+            || settings[TokenServiceSettings.users] != nil && settings[TokenServiceSettings.keys] == nil
         return needsIt ? settings[ServeSettings.data].expandingTilde : nil
     }
 

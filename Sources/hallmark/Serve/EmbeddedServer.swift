@@ -27,6 +27,8 @@ struct EmbeddedServer {
     let signerAddress: String?
     /// The certificate that clients must trust; nil with the operator's own.
     let authorityPath: String?
+    /// Whether clients need a token.
+    let asksForLogin: Bool
 
     private let logger: Logger
     private let services: [any Service]
@@ -93,6 +95,7 @@ struct EmbeddedServer {
             trustServerURL: parts.trustServerURL,
             signerAddress: parts.signerAddress,
             authorityPath: fronts.showsLocalAuthority ? authority.certificatePath : nil,
+            asksForLogin: parts.verifier(for: .registry) != nil,
             logger: logger,
             services: parts.services,
             registry: parts.registry,

@@ -63,6 +63,7 @@ struct ServeGuide {
                 "",
             ]
         }
-        return lines + ["Then: docker push \(registry)/name:tag, docker pull \(registry)/name:tag", ""]
+        let login = self.server.asksForLogin ? "docker login \(registry), " : ""
+        return lines + ["Then: \(login)docker push \(registry)/name:tag, docker pull \(registry)/name:tag", ""]
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ContentTrust
+import DurableFiles
 import Foundation
 import HTTPService
 import Logging
@@ -42,10 +43,13 @@ struct TokenServiceParts {
         metrics: Metrics,
         logger: Logger
     ) async throws -> TokenServiceParts? {
-        guard let users = settings[TokenServiceSettings.users]?.expandingTilde else { return nil }
+        guard let users = settings[TokenServiceSettings.users]?.expandingTilde, settings.services != [.signer] else {
+            return nil
+        }
         var configuration = TokenServiceConfiguration(
             usersPath: users,
-            directory: settings[ServeSettings.data].expandingTilde + "/token",
+            directory: settings[TokenServiceSettings.keys]?.expandingTilde
+                ?? settings[ServeSettings.data].expandingTilde + "/token",
             registryServices: [Self.registryService],
             trustServices: [Self.trustService]
         )
@@ -78,6 +82,33 @@ struct TokenServiceParts {
         } catch let error as TokenError {
             throw CommandError(.failure, "the token service cannot be started: \(error)")
         }
+    }
+
+    /// What is wrong with the files of users and rules, and lines that let nobody in.
+    static func problems(_ settings: SettingValues) async -> [SettingProblem] {
+        guard let users = settings[TokenServiceSettings.users]?.expandingTilde else { return [] }
+        let rules = settings[TokenServiceSettings.rules]?.expandingTilde
+        let found = try? await BlockingWork.run {
+            var problems: [SettingProblem] = []
+            func add(_ severity: SettingProblem.Severity, _ setting: Setting<String?>, _ message: String) {
+                let origin = settings.origin(of: setting)
+                problems.append(SettingProblem(severity, origin, key: setting.declaration.key, message))
+            }
+            do {
+                for problem in try UsersFileEditor(path: users).read().problems {
+                    add(.warning, TokenServiceSettings.users, "\(users):\(problem)")
+                }
+            } catch {
+                add(.error, TokenServiceSettings.users, "\(error)")
+            }
+            do {
+                if let rules { _ = try RulesFile.rules(path: rules) }
+            } catch {
+                add(.error, TokenServiceSettings.rules, "\(error)")
+            }
+            return problems
+        }
+        return found ?? []
     }
 
     /// Puts the token service before a server's own responder, where clients can reach it there.
