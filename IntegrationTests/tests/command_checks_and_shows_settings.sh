@@ -61,6 +61,12 @@ says "$PWD/taken is not a directory"
 step "nothing is connected to unless that is asked for"
 echo 'database: postgres://u:secret-word@127.0.0.1:1/d?connect_timeout=2' >database.yml
 succeeds hallmark config check -c database.yml
+says "warning: database.yml:1: database.url: has a password in a file that everybody on this machine can read"
+chmod o-r database.yml
+succeeds hallmark config check -c database.yml
+never_says warning
+succeeds env NOTARY_SIGNER_DEFAULT_ALIAS=a1 hallmark config check -c database.yml
+says "NOTARY_SIGNER_A1 is not set"
 exits 1 hallmark config check -c database.yml --connect
 says "database.yml:1: database.url: "
 never_says secret-word
