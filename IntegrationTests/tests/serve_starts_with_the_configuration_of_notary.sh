@@ -107,7 +107,7 @@ stop server
 stop signer
 exits 1 hallmark config check -c "$SCRATCH/notary/server.json" --connect --output json
 json .valid false
-json '.problems[0].setting' signer.remote
+json '[.problems[] | select(.severity == "error") | .setting]' '["signer.remote"]'
 
 step "the files are as they were, and Notary goes on with them"
 equal "$(sha256sum "${files[@]}")" "$before" "the files"
