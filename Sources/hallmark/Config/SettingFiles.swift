@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ContentTrust
-import DurableFiles
 import Foundation
 import HTTPService
 import Logging
 import Settings
 import TokenAuthentication
-import TokenService
-import TrustSigner
 
 /// The files that settings name.
 enum SettingFiles {
@@ -21,60 +18,8 @@ enum SettingFiles {
     static func problems(_ settings: SettingValues) async -> [SettingProblem] {
         let unreadable = Self.unreadable(settings)
         guard unreadable.isEmpty else { return unreadable }
-        let contents = await Self.certificates(settings) + Self.tokens(settings) + Self.passphrase(settings)
-        return contents + Self.users(settings) + Self.directory(settings) + Self.passwords(settings)
-    }
-
-    /// The files of the token service. A line of users that is wrong locks out that user alone.
-    private static func users(_ settings: SettingValues) -> [SettingProblem] {
-        var problems: [SettingProblem] = []
-        if let path = settings[TokenServiceSettings.users]?.expandingTilde {
-            let users = UsersFile(parsing: Self.text(path, limit: UsersFile.maximumSize))
-            for problem in users.problems {
-                let place = SettingOrigin.file(path: path, line: problem.line)
-                problems.append(SettingProblem(.warning, place, "\(problem.error)"))
-            }
-        }
-        if let path = settings[TokenServiceSettings.rules]?.expandingTilde {
-            do {
-                _ = try RulesFile.rules(parsing: Self.text(path, limit: 1 << 20), path: path)
-            } catch {
-                let setting = TokenServiceSettings.rules
-                let origin = settings.origin(of: setting)
-                problems.append(SettingProblem(.error, origin, key: setting.declaration.key, "\(error)"))
-            }
-        }
-        return problems
-    }
-
-    /// What a file says that is known to be readable.
-    private static func text(_ path: String, limit: Int) -> String {
-        let bytes = try? DurableFile.read(path, limit: limit)
-        return String(decoding: bytes ?? [], as: UTF8.self)
-    }
-
-    /// A passphrase that is named must be there. Perhaps it is, where the service is started.
-    private static func passphrase(_ settings: SettingValues) async -> [SettingProblem] {
-        let setting = SignerSettings.defaultAlias
-        guard settings.services.contains(.signer), let alias = settings[setting] else { return [] }
-        do {
-            _ = try await SignerParts.passphrases(settings).passphrase(forAlias: alias, keysExist: true)
-            return []
-        } catch {
-            let origin = settings.origin(of: setting)
-            return [SettingProblem(.warning, origin, key: setting.declaration.key, "\(error)")]
-        }
-    }
-
-    /// Files with the password of a database that everybody on the machine can read.
-    private static func passwords(_ settings: SettingValues) -> [SettingProblem] {
-        settings.all.compactMap { entry in
-            guard case .file(let path, _, _) = entry.origin, entry.shownWords != entry.words,
-                let mode = DurableFile.mode(of: path), mode.permissions & 0o004 != 0
-            else { return nil }
-            let message = "has a password in a file that everybody on this machine can read: chmod o-r \(path)"
-            return SettingProblem(.warning, entry.origin, key: entry.declaration.key, message)
-        }
+        let certificates = await Self.certificates(settings) + Self.tokens(settings)
+        return certificates + Self.directory(settings)
     }
 
     private static func unreadable(_ settings: SettingValues) -> [SettingProblem] {

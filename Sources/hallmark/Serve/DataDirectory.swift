@@ -13,8 +13,6 @@ enum DataDirectory {
         let needsIt =
             services.contains(.registry) || keepsFiles || Self.needsAuthority(settings)
             || services.contains(.signer) && settings[SignerSettings.defaultAlias] == nil
-            // The token service has keys of its own.
-            || settings[TokenServiceSettings.users] != nil
         return needsIt ? settings[ServeSettings.data].expandingTilde : nil
     }
 
