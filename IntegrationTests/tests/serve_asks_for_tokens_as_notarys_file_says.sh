@@ -22,24 +22,30 @@ JSON
 cat conf/ca.crt "$TRUST_CA" >both.crt
 TRUST_SERVER=https://127.0.0.1:$port TRUST_CA=$PWD/both.crt
 
-# is_guarded: whoever starts it, strangers are sent for a token, alice may publish, bob may read, carol may not.
+# is_guarded NAME: whoever serves, strangers are sent for a token; alice may publish, everybody may read what is public, which is
+# how the stock client reads, and nobody but her the other collection; bob may publish neither.
 is_guarded() {
-    local gun=example.com/tools/$1 user
+    local gun user
     succeeds curl --silent --include --cacert both.crt "$TRUST_SERVER/v2/"
     says 401
     says "realm=\"$realm\""
     says 'service="hallmark-server"'
     echo content >content
-    for user in alice bob carol; do new_user $user; done
+    for user in alice bob; do new_user $user; done
     export NOTARY_AUTH
-    NOTARY_AUTH=$(printf 'alice:alice-password' | base64)
-    succeeds notary_of alice init --publish "$gun"
-    succeeds notary_of alice add --publish "$gun" v1 content
-    NOTARY_AUTH=$(printf 'bob:bob-password' | base64)
-    succeeds notary_of bob verify "$gun" v1 --input content
-    NOTARY_AUTH=$(printf 'carol:carol-password' | base64)
-    fails notary_of carol list "$gun"
+    for gun in "public/$1" "example.com/tools/$1"; do
+        NOTARY_AUTH=$(printf 'alice:alice-password' | base64)
+        succeeds notary_of alice init --publish "$gun"
+        succeeds notary_of alice add --publish "$gun" v1 content
+        NOTARY_AUTH=$(printf 'bob:bob-password' | base64)
+        fails notary_of bob key rotate "$gun" snapshot --server-managed
+    done
     unset NOTARY_AUTH
+    succeeds notary_of bob verify "public/$1" v1 --input content
+    fails notary_of bob list "example.com/tools/$1"
+    succeeds curl --silent --output /dev/null --write-out '%{http_code}' --cacert both.crt \
+        "$TRUST_SERVER/v2/example.com/tools/$1/_trust/tuf/root.json"
+    says 401
 }
 
 step "Debian's notary-server with this file"
