@@ -85,6 +85,20 @@ echo "$OUT" >shown.yml
 succeeds hallmark config show -c shown.yml --show-secrets
 equal "$OUT" "$(<shown.yml)" "what is shown of what was shown"
 
+if ((EUID == 0)) && unshare --mount true 2>/dev/null; then
+    step "the file of the system is read if none is named, and if it is there"
+    show() {
+        unshare --mount bash -c 'mount -t tmpfs none /etc && mkdir /etc/hallmark && echo "data: /srv" >/etc/hallmark/config.yml &&
+            exec hallmark config show --origin "$@"' show "$@"
+    }
+    succeeds show
+    says "data: /srv  # /etc/hallmark/config.yml:1"
+    succeeds show -config database.yml
+    never_says /srv
+    succeeds env HALLMARK_CONFIG=/dev/null bash -c "$(declare -f show); show"
+    never_says /srv
+fi
+
 step "help, and a table of all settings"
 succeeds hallmark config --help
 succeeds hallmark config show --table
