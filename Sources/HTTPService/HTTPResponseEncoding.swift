@@ -20,6 +20,8 @@ struct HTTPResponseHeadContext {
     /// An HTTP/1.0 peer must be told that the connection stays.
     let isHTTP10: Bool
     let date: String
+    /// What the log calls the request.
+    let id: HTTPRequestID?
 }
 
 extension ByteBuffer {
@@ -62,6 +64,11 @@ extension ByteBuffer {
         } else if context.isHTTP10 {
             self.writeStaticString("Connection: keep-alive\r\n")
         }
+        if let id = context.id {
+            self.writeStaticString("X-Request-Id: ")
+            self.writeString(id.description)
+            self.writeStaticString("\r\n")
+        }
         self.writeStaticString("Date: ")
         self.writeString(context.date)
         self.writeStaticString("\r\n\r\n")
@@ -95,6 +102,7 @@ extension String {
         switch self.utf8.count {
         case 4: self.lowercased() == "date"
         case 10: self.lowercased() == "connection"
+        case 12: self.lowercased() == "x-request-id"
         case 14: self.lowercased() == "content-length"
         case 17: self.lowercased() == "transfer-encoding"
         default: false
