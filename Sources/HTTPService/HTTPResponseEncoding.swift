@@ -66,12 +66,33 @@ extension ByteBuffer {
         }
         if let id = context.id {
             self.writeStaticString("X-Request-Id: ")
-            self.writeString(id.description)
+            self.writeRequestID(id)
             self.writeStaticString("\r\n")
         }
         self.writeStaticString("Date: ")
         self.writeString(context.date)
         self.writeStaticString("\r\n\r\n")
+    }
+}
+
+extension ByteBuffer {
+    /// As ``HTTPRequestID/description``, without a string for each reply.
+    mutating func writeRequestID(_ id: HTTPRequestID) {
+        self.writeNumber(UInt64(id.instance), radix: 16)
+        self.writeInteger(UInt8(ascii: "-"))
+        self.writeNumber(id.connection, radix: 16)
+        self.writeInteger(UInt8(ascii: "-"))
+        self.writeNumber(UInt64(id.sequence), radix: 10)
+    }
+
+    private mutating func writeNumber(_ number: UInt64, radix: UInt64) {
+        var place: UInt64 = 1
+        while number / place >= radix { place *= radix }
+        while place > 0 {
+            let digit = UInt8(truncatingIfNeeded: number / place % radix)
+            self.writeInteger(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            place /= radix
+        }
     }
 }
 

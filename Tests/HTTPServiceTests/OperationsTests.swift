@@ -61,6 +61,17 @@ struct OperationsTests {
         }
     }
 
+    @Test(
+        "An id goes out as the log writes it",
+        arguments: [(0, 0, 0), (1, 15, 9), (0xFFFF_FFFF, .max, .max), (0xA0, 0x10, 10)] as [(UInt32, UInt64, UInt32)]
+    )
+    func idText(instance: UInt32, connection: UInt64, sequence: UInt32) {
+        let id = HTTPRequestID(instance: instance, connection: connection, sequence: sequence)
+        var buffer = ByteBuffer()
+        buffer.writeRequestID(id)
+        #expect(String(buffer: buffer) == id.description)
+    }
+
     @Test("Requests are counted and timed, by service, operation and status")
     func requests() async throws {
         let metrics = Metrics()
