@@ -22,14 +22,10 @@ struct Publisher: Sendable {
     }
 
     /// Publishes an upload.
-    /// - Throws: ``NotaryError`` with code `invalidUpdate` or `version`; `updating` when the database fails.
+    /// - Throws: ``RefusedUpdate``, ``NotaryError`` with code `invalidUpdate` or `version`; `updating` when the database fails.
     func publish(_ upload: Upload, to gun: GUN) async throws {
-        do {
-            try await self.store(upload, in: gun)
-            self.metrics.publishes.add(1, "stored")
-        } catch {
-            throw self.metrics.rejected(error)
-        }
+        try await self.store(upload, in: gun)
+        self.metrics.publishes.add(1, "stored")
     }
 
     private func store(_ upload: Upload, in gun: GUN) async throws {
