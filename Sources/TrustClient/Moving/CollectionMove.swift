@@ -47,6 +47,7 @@ package struct CollectionMove: Sendable {
             var ring = try await KeyRing(self.publisher.keys)
             var editor = try CollectionEditor(view, at: self.client.now())
             let served = try await self.takeServersKeys(&editor, ring)
+            try await self.renewCertificates(&editor, &ring)
             let unchanged = try await self.renewExpired(&editor, view, [.targets] + delegations.map(\.role.name), ring)
             if let unmet = try editor.requirements(ring).first(where: { !ring.meets($0) }) { throw ring.missing(unmet) }
             let uploads = try await editor.sign(&ring) + unchanged
@@ -135,6 +136,25 @@ package struct CollectionMove: Sendable {
             threshold: 1
         )
         return true
+    }
+
+    /// Gives root keys whose certificates have ended new ones, where the key alone can: no server takes a root without.
+    private func renewCertificates(_ editor: inout CollectionEditor, _ ring: inout KeyRing) async throws {
+        let now = self.client.now()
+        let ended = try editor.root.keys(of: .root).keys.filter { key in
+            guard let certificate = key.certificate, certificate.notAfter < now else { return false }
+            return key.isSelfSigned
+        }
+        let ids = Set(ring.held(ended).map(\.id))
+        guard !ids.isEmpty else { return }
+        let keys = try await CollectionRescue.keys(
+            after: editor.root,
+            replacing: ids,
+            &ring,
+            of: self.client.gun,
+            at: now
+        )
+        try editor.replaceKeys(of: .root, with: keys)
     }
 
     /// Has signed again what has expired, which no server would take.
