@@ -60,6 +60,7 @@ struct Publisher: Sendable {
             after: head,
             of: snapshot.bytes,
             root: update.root.payload,
+            floor: update.versionFloor,
             at: update.now
         )
         guard let timestamp else {
@@ -89,6 +90,7 @@ struct Publisher: Sendable {
             after: update.head,
             meta: meta,
             root: update.root.payload,
+            floor: update.versionFloor,
             at: update.now
         )
         guard let snapshot else {
