@@ -26,12 +26,14 @@ fails notary_of alice publish $gun
 fails with_credentials bob:bob-password alice publish $gun
 succeeds with_credentials alice:alice-password alice publish $gun
 
-step "everybody reads what is for everybody: notary sends no credentials to read"
+step "everybody reads what is for everybody, and the rest is for those who say who they are"
 succeeds notary_of nobody verify $gun v2 --input content
 succeeds with_credentials alice:alice-password alice init --publish example.com/private/one
 succeeds with_credentials alice:alice-password alice add --publish example.com/private/one v1 content
-fails with_credentials bob:bob-password bob list example.com/private/one
+fails notary_of nobody list example.com/private/one
 says "unauthorized"
+fails with_credentials carol:carol-password carol list example.com/private/one
+succeeds with_credentials bob:bob-password bob list example.com/private/one
 NOTARY_AUTH=$(printf bob:bob-password | base64) succeeds hallmark_of bob lookup example.com/private/one v1
 
 step "the collection of an image goes by the image's rules"

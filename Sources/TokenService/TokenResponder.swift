@@ -196,8 +196,9 @@ final class TokenResponder: HTTPResponder {
     ) throws -> HTTPResponse {
         let rules = access.rules.rules(for: subject)
         let granted = grant.scopes.map { self.granted($0, rules, service) }.filter { !$0.actions.isEmpty }
-        // Who is not logged in and gets nothing is told to log in, which is what clients ask their users for then.
-        if subject == .anonymous, granted.isEmpty, !grant.scopes.isEmpty || !access.rules.allowsAnonymous {
+        // Who asks for something without a name gets a token, be it for nothing: notary asks so first, and gives its password
+        // only when the server refuses that token.
+        if subject == .anonymous, grant.scopes.isEmpty, !access.rules.allowsAnonymous {
             throw TokenServiceError(.unauthorized, "this needs a login")
         }
         let now = self.now()
