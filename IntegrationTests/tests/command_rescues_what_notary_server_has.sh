@@ -20,9 +20,9 @@ make_certificates() {
         -extfile <(printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth')
 }
 
-# about_to_expire DAYS VERB ARGUMENT...: by hallmark on a clock on which that many days end in five seconds.
+# about_to_expire DAYS VERB ARGUMENT...: by hallmark on a clock on which that many days end in twenty seconds.
 about_to_expire() {
-    local seconds=$(($1 * 86400 - 5)) verb=$2
+    local seconds=$(($1 * 86400 - 20)) verb=$2
     shift 2
     as alice env FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -f "-$seconds" hallmark "$verb" --server "$TRUST_SERVER" \
         --tlscacert "$TRUST_CA" --trust-dir "$(home alice)/.docker/trust" "$@"
@@ -55,7 +55,7 @@ step "they expire, and the stock client refuses them"
 # by_now: notary no longer takes what a clock made that is all that differs.
 by_now() { ! notary_of fresh list $gun/$1; }
 for name in root certificate targets snapshot; do
-    eventually 15 by_now $name || fail "$name has not expired"
+    eventually 40 by_now $name || fail "$name has not expired"
 done
 
 step "root, targets and snapshot are rescued, the snapshot although the server no longer gives its timestamp"
