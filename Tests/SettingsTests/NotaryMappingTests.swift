@@ -184,6 +184,33 @@ struct NotaryMappingTests {
         #expect(values[DatabaseSettings.server] == nil)
     }
 
+    @Test(
+        "a server behind a proxy with TLS, as in Harbor: plain HTTP, tokens, a signer that shows a certificate of a CA"
+    )
+    func behindProxy() throws {
+        let (outcome, directory) = try self.examine(
+            """
+            {
+              "server": {"http_addr": ":4443"},
+              "trust_service": {"type": "remote", "hostname": "notarysigner", "port": "7899",
+                "tls_ca_file": "./notary-signer-ca.crt", "key_algorithm": "ecdsa"},
+              "logging": {"level": "error"},
+              "storage": {"backend": "postgres", "db_url": "postgres://server:p@db:5432/notaryserver?sslmode=disable"},
+              "auth": {"type": "token", "options": {"realm": "https://harbor/service/token", "service": "harbor-notary",
+                "issuer": "harbor-token-issuer", "rootcertbundle": "/etc/notary/root.crt"}}
+            }
+            """
+        )
+        #expect(outcome.errors.isEmpty)
+        #expect(outcome.warnings.compactMap(\.key) == ["server.plain-http"])
+        let values = outcome.values
+        #expect(values[TrustServerSettings.plainHTTP])
+        #expect(values[SignerSettings.authority] == directory + "/notary-signer-ca.crt")
+        #expect(values[SignerSettings.clientCertificate] == SignerSettings.noCertificate)
+        #expect(values[AuthenticationSettings.certificates] == "/etc/notary/root.crt")
+        #expect(values[ServeSettings.logLevel] == "error")
+    }
+
     @Test("without a CA and a certificate for the signer, the system's are trusted and none is shown")
     func signerWithoutFiles() throws {
         let (outcome, _) = try self.examine(

@@ -75,6 +75,10 @@ struct SettingTypeTests {
             ("host=h password = 'se cr\\'et' dbname=d", "host=h password = *** dbname=d"),
             ("password='secret", "password=***"),
             ("sslpassword=secret", "sslpassword=***"),
+            ("host=h password=a://secret", "host=h password=***"),
+            ("mysql://u:secret@h/d", "mysql://u:***@h/d"),
+            ("u:secret@tcp(h)/d", "***"),
+            ("nonsense", "nonsense"),
         ]
     )
     func passwords(connection: String, shown: String) {

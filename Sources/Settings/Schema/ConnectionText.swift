@@ -10,9 +10,17 @@ enum ConnectionText {
         return !text.contains("://") && text.contains("=")
     }
 
-    /// The text with `***` where a password stands.
+    /// The text with `***` where a password stands, or may stand where it is neither a URL nor pairs.
     static func hidingPassword(_ text: String) -> String {
-        Self.isURL(text) ? Self.hidingInURL(text) : Self.hidingInPairs(text)
+        if Self.hasScheme(text) { return Self.hidingInURL(text) }
+        if text.contains("=") { return Self.hidingInPairs(text) }
+        return text.contains(":") || text.contains("@") ? Self.mask : text
+    }
+
+    /// Whether it is a URL, of PostgreSQL or not.
+    private static func hasScheme(_ text: String) -> Bool {
+        let scheme = text.prefix { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "+") }
+        return !scheme.isEmpty && text[scheme.endIndex...].hasPrefix("://")
     }
 
     private static func isURL(_ text: String) -> Bool {

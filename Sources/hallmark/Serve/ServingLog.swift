@@ -83,7 +83,8 @@ struct LogLevelSignals: Service {
     func run() async throws {
         for await signal in self.signals.cancelOnGracefulShutdown() {
             let level = self.log.adjust(more: signal == .sigusr1)
-            self.logger.critical("the log level was changed", metadata: ["level": "\(level)"])
+            // At a level that is logged still.
+            self.logger.log(level: max(level, .notice), "the log level was changed", metadata: ["level": "\(level)"])
         }
     }
 }
