@@ -31,6 +31,12 @@ struct Hallmark: AsyncParsableCommand {
     static func main() async {
         StandardStreams.ensureOpen()
         CoreDumps.disable()
+        // Before anything else is done: arguments take their time, too.
+        let signals = CommandLine.arguments.dropFirst().first == "serve" ? await ServingSignals.trap() : nil
+        await ServingSignals.$trapped.withValue(signals) { await Self.parseAndRun() }
+    }
+
+    private static func parseAndRun() async {
         do {
             var command = try Self.parseAsRoot()
             if var command = command as? any AsyncParsableCommand {

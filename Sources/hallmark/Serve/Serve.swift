@@ -5,7 +5,6 @@ import ContentTrust
 import Foundation
 import Logging
 import Settings
-import UnixSignals
 
 /// `hallmark serve`
 struct Serve: AsyncParsableCommand {
@@ -52,8 +51,8 @@ struct Serve: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
-        let levels = await UnixSignalsSequence(trapping: .sigusr1, .sigusr2)
+        let signals =
+            if let trapped = ServingSignals.trapped { trapped } else { await ServingSignals.trap() }
         let outcome = try self.files.loader(options: self.given).loadOrExplain()
         let settings = outcome.values
         let log = ServingLog.start(settings)
@@ -67,6 +66,9 @@ struct Serve: AsyncParsableCommand {
         print(guide.ready)
         // To a pipe, print would keep the line back.
         fflush(nil)
-        try await server.run(until: signals, beside: [LogLevelSignals(signals: levels, log: log, logger: logger)])
+        try await server.run(
+            until: signals.ending,
+            beside: [LogLevelSignals(signals: signals.levels, log: log, logger: logger)]
+        )
     }
 }
