@@ -38,7 +38,7 @@ struct ShowingTests {
         #expect(SettingsYAML(values, showsSecrets: true).text.contains("secret@"))
     }
 
-    @Test("docs/config.md has the table of the settings as they are (hallmark config show --table)")
+    @Test("docs/config.md has the table of the settings as they are (scripts/write-settings-table)")
     func documentation() throws {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()

@@ -66,7 +66,11 @@ struct YAMLGuard {
     private mutating func skipQuoted(_ quote: Character, _ rest: inout Substring) {
         while let character = rest.popFirst() {
             if character.isNewline { self.line += 1 }
-            if character == quote { return }
+            if character == quote {
+                // Two single quotes stand for one.
+                guard quote == "'", rest.first == quote else { return }
+                rest.removeFirst()
+            }
             if character == "\\", quote == "\"", let next = rest.popFirst(), next.isNewline { self.line += 1 }
         }
     }

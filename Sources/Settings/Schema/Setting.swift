@@ -16,7 +16,8 @@
 /// 3. If it cannot go together with others, say so in `ServeRules`.
 /// 4. A new group goes into ``ServeSettings/groups``, and as an option group into `Serve`.
 ///
-/// Option, help, variable, file, `config show` and the table in `docs/config.md` (`hallmark config show --table`) follow.
+/// Option, help, variable, file and `config show` follow; `scripts/write-settings-table` writes the table in `docs/config.md`,
+/// which a test compares.
 package struct Setting<Value: Sendable>: Sendable {
     package let declaration: SettingDeclaration
     /// Its value when nobody gives it one.

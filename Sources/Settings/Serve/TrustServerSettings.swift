@@ -42,7 +42,7 @@ package enum TrustServerSettings: SettingGroup {
         .list(of: .gunPrefix),
         default: [],
         otherwise: "all names",
-        help: "Serve only collections whose names begin so; may be repeated."
+        help: "Take publications only for collections whose names begin so; may be repeated."
     )
 
     package static let currentMaximumAge = Setting(

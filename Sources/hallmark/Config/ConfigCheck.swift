@@ -29,6 +29,7 @@ struct ConfigCheck: AsyncParsableCommand {
         var problems = outcome.problems
         if !problems.contains(where: { $0.severity == .error }) {
             problems += await SettingFiles.problems(outcome.values)
+            problems += await SettingFiles.cautions(outcome.values)
         }
         if self.connect, !problems.contains(where: { $0.severity == .error }) {
             problems += await SettingConnections.problems(outcome.values)

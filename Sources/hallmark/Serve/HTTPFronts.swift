@@ -45,16 +45,16 @@ struct HTTPFronts {
             return identity.contexts
         }
         let clientAuthority = settings[TrustServerSettings.clientAuthority]
-        let plain = registryUsesTLS || serverUsesTLS && clientAuthority == nil ? try await identity() : nil
+        let open = registryUsesTLS || serverUsesTLS && clientAuthority == nil ? try await identity() : nil
         let mutual = serverUsesTLS && clientAuthority != nil ? try await identity(asking: clientAuthority) : nil
         self.registry = Self.configuration(
             settings[RegistrySettings.address],
-            registryUsesTLS ? plain : nil,
+            registryUsesTLS ? open : nil,
             openFiles: openFiles
         )
         self.trustServer = Self.configuration(
             settings[TrustServerSettings.address],
-            serverUsesTLS ? mutual ?? plain : nil,
+            serverUsesTLS ? mutual ?? open : nil,
             openFiles: openFiles
         )
         self.services = identities
