@@ -33,7 +33,7 @@ is_guarded() {
     echo content >content
     for user in alice bob; do new_user $user; done
     export NOTARY_AUTH
-    for gun in "public/$1" "example.com/tools/$1"; do
+    for gun in "public/$1" "example.com/private/$1"; do
         NOTARY_AUTH=$(printf 'alice:alice-password' | base64)
         succeeds notary_of alice init --publish "$gun"
         succeeds notary_of alice add --publish "$gun" v1 content
@@ -42,9 +42,9 @@ is_guarded() {
     done
     unset NOTARY_AUTH
     succeeds notary_of bob verify "public/$1" v1 --input content
-    fails notary_of bob list "example.com/tools/$1"
+    fails notary_of bob list "example.com/private/$1"
     succeeds curl --silent --output /dev/null --write-out '%{http_code}' --cacert both.crt \
-        "$TRUST_SERVER/v2/example.com/tools/$1/_trust/tuf/root.json"
+        "$TRUST_SERVER/v2/example.com/private/$1/_trust/tuf/root.json"
     says 401
 }
 
@@ -66,7 +66,7 @@ stop ours
 HALLMARK_DATA=$PWD/ours start_service ours -config conf/server.json
 export NOTARY_AUTH
 NOTARY_AUTH=$(printf 'alice:alice-password' | base64)
-succeeds notary_of alice add --publish example.com/tools/hallmark v2 content
+succeeds notary_of alice add --publish example.com/private/hallmark v2 content
 unset NOTARY_AUTH
 
 step "any other type, for which Notary asks nobody for anything, does not start"
