@@ -69,4 +69,4 @@ done
 
 step "with an expired root certificate it takes nothing any more, and the error says what helps"
 exits 1 hallmark_of alice rescue --yes $gun/certificate
-says "hallmark serve"
+says "hallmark move"

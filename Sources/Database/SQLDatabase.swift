@@ -44,6 +44,9 @@ package protocol SQLDatabase: Sendable {
     /// Applies those of the migrations that are not applied yet, in order, each in one transaction.
     func migrate(_ migrations: [SQLMigration]) async throws
 
+    /// What it has to do now, and had to do so far.
+    var statistics: SQLStatistics { get }
+
     /// Waits for running work, then closes. Later calls throw `unavailable`.
     func close() async throws
 }
@@ -72,6 +75,22 @@ extension SQLDatabase {
     ) async throws -> Result {
         try await self.write(block)
     }
+}
+
+/// How busy a database is.
+package struct SQLStatistics: Sendable, Hashable {
+    /// Connections that are there.
+    package var connections = 0
+    /// Connections with work to do.
+    package var inUse = 0
+    /// Calls that wait for a connection.
+    package var waiting = 0
+    /// Transactions that were run again, because they lost a race or their connection, since it was opened.
+    package var retries: UInt64 = 0
+    /// Connections that were lost since it was opened.
+    package var lostConnections: UInt64 = 0
+
+    package init() {}
 }
 
 /// A connection inside a transaction. Valid only within the block that it was given to.

@@ -252,6 +252,7 @@ extension HTTPConnection {
     ) {
         guard let context = self.context else { return }
         self.exchange?.status = response.status
+        self.exchange?.operation = response.operation
         if !response.logMetadata.isEmpty { self.exchange?.logMetadata = response.logMetadata }
         var buffer = context.channel.allocator.buffer(capacity: 512 + (body?.readableBytes ?? 0))
         buffer.writeResponseHead(
@@ -260,7 +261,8 @@ extension HTTPConnection {
                 framing: framing,
                 keepsAlive: keepsAlive,
                 isHTTP10: self.exchange?.isHTTP10 ?? false,
-                date: self.lane.date
+                date: self.lane.date,
+                id: self.exchange?.id
             )
         )
         if let body { buffer.writeImmutableBuffer(body) }
@@ -308,6 +310,8 @@ extension HTTPConnection {
     }
 
     func logAccess(aborted: Bool) {
+        self.exchange?.upload = nil
+        self.countRequest()
         let logger = self.lane.context.accessLogger
         guard logger.logLevel <= .info, let exchange = self.exchange else { return }
         var metadata: Logger.Metadata = [
@@ -316,12 +320,31 @@ extension HTTPConnection {
             "status": "\(exchange.status?.code ?? 0)",
             "bytes": "\(exchange.sentBytes)",
             "microseconds": "\((NIODeadline.now() - exchange.started).nanoseconds / 1_000)",
+            "received": "\(exchange.receivedBytes)",
             "peer": "\(self.peer)",
             "request": "\(exchange.id)",
         ]
         if aborted { metadata["aborted"] = "true" }
         metadata.merge(exchange.logMetadata) { own, _ in own }
         logger.info("request", metadata: metadata)
+    }
+
+    private func countRequest() {
+        guard let metrics = self.configuration.metrics, let exchange = self.exchange else { return }
+        let status = exchange.status?.code ?? 0
+        metrics.count(
+            operation: exchange.operation,
+            status: status,
+            seconds: Double((NIODeadline.now() - exchange.started).nanoseconds) / 1e9,
+            received: exchange.receivedBytes,
+            sent: exchange.sentBytes
+        )
+        switch status {
+        case 408: metrics.refused(.slow)
+        case 413: metrics.refused(.body)
+        case 431: metrics.refused(.header)
+        default: break
+        }
     }
 
     // MARK: Files

@@ -131,6 +131,7 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
         if let error = error as? HTTPParserError {
             self.inputIsMalformed(error)
         } else {
+            if self.isSecure, !self.hasSeenBytes, self.phase == .idle { self.configuration.metrics?.handshakeFailed() }
             self.lane.context.logger.debug(
                 "connection failed",
                 metadata: ["peer": "\(self.peer)", "error": "\(error)"]
@@ -252,10 +253,27 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
             isSecure: self.isSecure,
             id: id
         )
-        if let response = self.lane.context.responder.immediateResponse(to: request) {
+        if let refusal = self.refusal(of: request) {
+            self.reply(refusal)
+        } else if let response = self.lane.context.responder.immediateResponse(to: request) {
             self.reply(response)
         } else {
             self.lane.submit(.answer(self, request))
+        }
+    }
+
+    /// The reply to a client that has had its share.
+    private func refusal(of request: HTTPRequest) -> HTTPResponse? {
+        guard let limiter = self.configuration.clientLimiter else { return nil }
+        switch limiter.admit(request) {
+        case .admitted(let upload):
+            self.exchange?.upload = upload
+            return nil
+        case .refused(let excess):
+            self.configuration.metrics?.refused(excess.limit)
+            var response = self.lane.context.responder.response(toExcess: excess, request)
+            response.headers.replaceOrAdd(name: "Retry-After", value: "\(excess.retryAfter)")
+            return response
         }
     }
 

@@ -22,6 +22,10 @@ struct HTTPExchange {
     var receivedBytes = 0
     /// The status of the reply once its head is on its way.
     var status: HTTPResponseStatus?
+    /// What was asked for, as metrics name it.
+    var operation = "other"
+    /// Counts among the client's uploads while the request is answered.
+    var upload: HTTPClientLimiter.Upload?
     /// What the responder adds to the access log.
     var logMetadata: Logger.Metadata = [:]
     /// Body bytes of the reply handed to the socket.

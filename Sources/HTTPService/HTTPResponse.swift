@@ -31,6 +31,8 @@ package struct HTTPResponse: Sendable {
     package var closesConnection: Bool
     /// What the access log says of the request besides what the server knows: who asked, why they were refused.
     package var logMetadata: Logger.Metadata = [:]
+    /// What was asked for, as metrics name it: one of a few words.
+    package var operation = "other"
     /// The status line and the responder's fields as they go out; nil where they have still to be written.
     private(set) var encodedHead: ByteBuffer?
 

@@ -20,6 +20,8 @@ struct HTTPResponseHeadContext {
     /// An HTTP/1.0 peer must be told that the connection stays.
     let isHTTP10: Bool
     let date: String
+    /// What the log calls the request.
+    let id: HTTPRequestID?
 }
 
 extension ByteBuffer {
@@ -62,9 +64,35 @@ extension ByteBuffer {
         } else if context.isHTTP10 {
             self.writeStaticString("Connection: keep-alive\r\n")
         }
+        if let id = context.id {
+            self.writeStaticString("X-Request-Id: ")
+            self.writeRequestID(id)
+            self.writeStaticString("\r\n")
+        }
         self.writeStaticString("Date: ")
         self.writeString(context.date)
         self.writeStaticString("\r\n\r\n")
+    }
+}
+
+extension ByteBuffer {
+    /// As ``HTTPRequestID/description``, without a string for each reply.
+    mutating func writeRequestID(_ id: HTTPRequestID) {
+        self.writeNumber(UInt64(id.instance), radix: 16)
+        self.writeInteger(UInt8(ascii: "-"))
+        self.writeNumber(id.connection, radix: 16)
+        self.writeInteger(UInt8(ascii: "-"))
+        self.writeNumber(UInt64(id.sequence), radix: 10)
+    }
+
+    private mutating func writeNumber(_ number: UInt64, radix: UInt64) {
+        var place: UInt64 = 1
+        while number / place >= radix { place *= radix }
+        while place > 0 {
+            let digit = UInt8(truncatingIfNeeded: number / place % radix)
+            self.writeInteger(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            place /= radix
+        }
     }
 }
 
@@ -95,6 +123,7 @@ extension String {
         switch self.utf8.count {
         case 4: self.lowercased() == "date"
         case 10: self.lowercased() == "connection"
+        case 12: self.lowercased() == "x-request-id"
         case 14: self.lowercased() == "content-length"
         case 17: self.lowercased() == "transfer-encoding"
         default: false

@@ -52,6 +52,10 @@ package struct HTTPServerConfiguration: Sendable {
     package var shutdownGrace: TimeAmount = .seconds(20)
     /// Tells one run from another in request ids.
     package var instance: UInt32 = .random(in: 1...UInt32.max)
+    /// Where it counts; nil for nowhere.
+    package var metrics: HTTPServerMetrics?
+    /// What one client may do; nil for no limits.
+    package var clientLimiter: HTTPClientLimiter?
     /// Seconds since 1970, for the `Date` of replies.
     package var now: @Sendable () -> Int64 = WallClock.seconds
 

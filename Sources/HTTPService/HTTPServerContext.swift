@@ -26,10 +26,12 @@ final class HTTPServerContext: Sendable {
     /// - Returns: the connection's number.
     func connectionOpened() -> UInt64 {
         self.openConnections.add(1, ordering: .relaxed)
+        self.configuration.metrics?.connectionOpened()
         return self.acceptedConnections.add(1, ordering: .relaxed).newValue
     }
 
     func connectionClosed() {
+        self.configuration.metrics?.connectionClosed()
         self.openConnections.subtract(1, ordering: .sequentiallyConsistent)
         guard self.isPaused.load(ordering: .sequentiallyConsistent) else { return }
         let resume = self.acceptGate.withLock { gate in

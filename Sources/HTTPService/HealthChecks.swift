@@ -43,6 +43,13 @@ package final class HealthChecks: Service, Sendable {
         self.state.withLock { $0.failures }
     }
 
+    /// What came of each check in the last round: the error's text, or nil.
+    package var results: [String: String?] {
+        self.state.withLock { state in
+            Dictionary(uniqueKeysWithValues: state.checks.keys.map { ($0, state.failures[$0]) })
+        }
+    }
+
     /// Runs all checks once, side by side.
     package func poll() async {
         let checks = self.state.withLock { $0.checks }

@@ -12,6 +12,11 @@ package final class MetricCounter: RenderedMetric {
             self.count.wrappingAdd(amount, ordering: .relaxed)
         }
 
+        /// Takes over a count that is kept elsewhere.
+        package func advance(to count: UInt64) {
+            self.count.store(count, ordering: .relaxed)
+        }
+
         package var value: UInt64 { self.count.load(ordering: .relaxed) }
     }
 

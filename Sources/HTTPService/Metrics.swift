@@ -20,6 +20,7 @@ package final class Metrics: Sendable {
     }
 
     private let families = Mutex<[String: Family]>([:])
+    private let collectors = Mutex<[@Sendable () -> Void]>([])
 
     package init() {}
 
@@ -58,8 +59,14 @@ package final class Metrics: Sendable {
         }
     }
 
+    /// Has something looked up whenever the numbers are asked for. It must not take long.
+    package func beforeRendering(_ collect: @escaping @Sendable () -> Void) {
+        self.collectors.withLock { $0.append(collect) }
+    }
+
     /// All families, sorted by name.
     package func render() -> ByteBuffer {
+        for collect in self.collectors.withLock({ $0 }) { collect() }
         let families = self.families.withLock { $0.values.sorted { $0.name < $1.name } }
         var text = ""
         for family in families {

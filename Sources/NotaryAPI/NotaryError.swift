@@ -22,6 +22,8 @@ package enum NotaryErrorCode: String, Sendable, Hashable, CaseIterable {
     case unauthorized = "UNAUTHORIZED"
     /// Ours: notary-server says 500 or 400 when its signer is down, and clients cannot tell that from a fault of theirs.
     case unavailable = "UNAVAILABLE"
+    /// Ours: the client has asked too often. The name is that of the registry's code.
+    case tooManyRequests = "TOOMANYREQUESTS"
 
     /// The HTTP status of the reply.
     package var status: Int {
@@ -33,6 +35,7 @@ package enum NotaryErrorCode: String, Sendable, Hashable, CaseIterable {
         case .unauthorized: 401
         case .updating, .noStorage, .noCryptoService, .noKeyAlgorithm, .unknown: 500
         case .unavailable: 503
+        case .tooManyRequests: 429
         }
     }
 
@@ -56,6 +59,7 @@ package enum NotaryErrorCode: String, Sendable, Hashable, CaseIterable {
         case .unknown: "unknown error"
         case .unauthorized: "authentication required"
         case .unavailable: "The server cannot do this now; try again later."
+        case .tooManyRequests: "too many requests"
         }
     }
 }

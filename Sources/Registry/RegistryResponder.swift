@@ -54,6 +54,7 @@ package struct RegistryResponder: HTTPResponder {
         }
         if Conditions.isUnchanged(entry.digest, request.headers) { response = Self.unchanged(response) }
         if let caller { response.logMetadata = caller.logMetadata }
+        response.operation = entry.operation(request.method)
         return response
     }
 
@@ -69,6 +70,16 @@ package struct RegistryResponder: HTTPResponder {
 
     private func authorizedAnswer(to request: HTTPRequest) async -> HTTPResponse {
         let path = Result { try RegistryPath(request.path) }
+        let operation = (try? path.get())?.operation(request.method) ?? "other"
+        var response = await self.authorizedAnswer(to: request, path)
+        response.operation = operation
+        return response
+    }
+
+    private func authorizedAnswer(
+        to request: HTTPRequest,
+        _ path: Result<RegistryPath, any Error>
+    ) async -> HTTPResponse {
         let query = RegistryQuery(request.query)
         guard let authorizer else { return await self.answer(to: request, path, query, caller: nil) }
         let caller: Caller
@@ -133,6 +144,12 @@ package struct RegistryResponder: HTTPResponder {
         }
     }
 
+    package func response(toExcess excess: HTTPClientExcess, _ request: HTTPRequest) -> HTTPResponse {
+        var response = RegistryError(.tooManyRequests, "\(excess)").response
+        response.headers.replaceOrAdd(name: Self.versionField.name, value: Self.versionField.value)
+        return response
+    }
+
     // MARK: - Errors
 
     /// What is over after a while. Whatever was asked for may be asked for again.
@@ -164,7 +181,10 @@ package struct RegistryResponder: HTTPResponder {
         if known.status.code >= 500 {
             self.logger.error(
                 "request failed",
-                metadata: ["method": "\(request.method)", "path": "\(request.path)", "error": "\(error)"]
+                metadata: [
+                    "method": "\(request.method)", "path": "\(request.path)", "error": "\(error)",
+                    "request": "\(request.id.map { "\($0)" } ?? "-")",
+                ]
             )
         }
         return known.response

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPService
+import NIOHTTP1
 import OCI
 import Synchronization
 
@@ -33,6 +34,14 @@ final class ResponseCache: Sendable {
         fileprivate let group: Int
         fileprivate let generation: UInt64
         fileprivate let cost: Int
+
+        /// What metrics call a read of it.
+        func operation(_ method: HTTPMethod) -> String {
+            switch self.content {
+            case .manifest: method == .HEAD ? "head_manifest" : "get_manifest"
+            case .blob: "head_blob"
+            }
+        }
     }
 
     /// The state of a repository's group before a read.

@@ -201,7 +201,8 @@ extension String {
 extension Caller {
     /// What the access log says of them.
     package var logMetadata: Logger.Metadata {
-        self.subject.map { ["user": "\($0.prefix(256))"] } ?? [:]
+        guard let subject, !subject.isEmpty else { return [:] }
+        return ["user": "\(subject.loggable(upTo: 256))"]
     }
 }
 
@@ -209,7 +210,7 @@ extension AuthorizationRefusal {
     /// What the access log says of it.
     package var logMetadata: Logger.Metadata {
         var metadata: Logger.Metadata = ["refused": "\(self.reason.name)"]
-        if let subject { metadata["user"] = "\(subject.prefix(256))" }
+        if let subject, !subject.isEmpty { metadata["user"] = "\(subject.loggable(upTo: 256))" }
         return metadata
     }
 }

@@ -32,9 +32,10 @@ package struct TokenError: Error, Sendable, Equatable, CustomStringConvertible {
     package let code: Code
     package let message: String
 
+    /// - Parameter message: may quote what came from outside.
     package init(_ code: Code, _ message: String) {
         self.code = code
-        self.message = message
+        self.message = message.loggable(upTo: 2048)
     }
 
     package static func == (left: TokenError, right: TokenError) -> Bool {

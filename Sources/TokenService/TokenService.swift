@@ -134,4 +134,8 @@ struct TokenServiceFront: HTTPResponder {
         if let other = self.other { return try await other.respond(to: request) }
         return HTTPResponse(status: .notFound)
     }
+
+    func response(toExcess excess: HTTPClientExcess, _ request: HTTPRequest) -> HTTPResponse {
+        (self.other ?? self.service).response(toExcess: excess, request)
+    }
 }

@@ -39,11 +39,16 @@ package struct CollectionClient: Sendable {
     /// The same collection for its owner, who reads what has expired to sign it again. All else is checked as ever: signatures,
     /// hashes, and that no version is older than one seen before. Nothing that is read this way is kept, so that it can mislead
     /// nobody who shares the directory.
-    package var forRescue: CollectionClient { CollectionClient(rescuing: self) }
+    package var forRescue: CollectionClient { CollectionClient(rescuing: self, over: self.transport) }
 
-    private init(rescuing client: CollectionClient) {
+    /// The same for an owner who takes it along from another server.
+    func moving(from transport: any TrustTransport) -> CollectionClient {
+        CollectionClient(rescuing: self, over: transport)
+    }
+
+    private init(rescuing client: CollectionClient, over transport: any TrustTransport) {
         self.gun = client.gun
-        self.transport = LapsedTransport(client.transport)
+        self.transport = LapsedTransport(transport)
         self.cache = client.cache
         self.trust = client.trust
         self.trust.ignoresValidity = true

@@ -21,6 +21,8 @@ struct CollectionEditor {
     let published: Verified<Root>
     private(set) var root: Root
     private(set) var isRootChanged = false
+    /// Keys of roots before the published one, that sign the next one too: for who knows none but those.
+    var formerRootKeys: [PublicKey] = []
     /// Roles that are to be signed and sent.
     private(set) var changed: Set<RoleName> = []
 
@@ -319,6 +321,11 @@ extension CollectionEditor {
             let own = Set(signers.map(\.publicKey.id))
             if !self.isFirstPublish, previous.keys.contains(where: { !own.contains($0.id) }) {
                 signers += try await ring.signers(for: previous).filter { !own.contains($0.publicKey.id) }
+            }
+            let signing = Set(signers.map(\.publicKey.id))
+            let former = ring.held(self.formerRootKeys).filter { !signing.contains($0.id) }
+            if !former.isEmpty {
+                signers += try await ring.signers(for: RoleKeys(role: .root, keys: former, threshold: 1))
             }
             rootBytes = try await self.root.signed(by: signers, format: .notary).bytes
         }

@@ -21,8 +21,9 @@ struct Hallmark: AsyncParsableCommand {
         subcommands: [
             Serve.self, ConfigCommand.self, User.self, Backup.self, Restore.self,
             Push.self, Pull.self, Inspect.self,
-            Init.self, Add.self, AddHash.self, Remove.self, Publish.self, Refresh.self, List.self, Lookup.self, Verify.self,
-            Status.self, Reset.self, Witness.self, Delete.self, Sign.self, Rescue.self,
+            Init.self, Add.self, AddHash.self, Remove.self, Publish.self, Refresh.self, List.self, Lookup.self,
+            Verify.self,
+            Status.self, Reset.self, Witness.self, Delete.self, Sign.self, Rescue.self, Move.self,
             DelegationCommand.self, Key.self,
         ]
     )

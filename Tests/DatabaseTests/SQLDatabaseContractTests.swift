@@ -138,6 +138,24 @@ struct SQLDatabaseContractTests {
         }
     }
 
+    @Test("statistics tell the connections at work, and those that wait for one", arguments: Self.drivers)
+    func statistics(driver: DatabaseDriver) async throws {
+        try await driver.withDatabase { database in
+            // More than there are connections, each kept until all have been asked for.
+            let gate = DispatchSemaphore(value: 0)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<40 { group.addTask { try await database.read { _ in gate.wait() } } }
+                while database.statistics.waiting == 0 { await Task.yield() }
+                let busy = database.statistics
+                #expect(busy.inUse > 0 && busy.inUse <= busy.connections)
+                for _ in 0..<40 { gate.signal() }
+                try await group.waitForAll()
+            }
+            #expect(database.statistics.waiting == 0)
+            #expect(database.statistics.retries == 0)
+        }
+    }
+
     @Test("a block that throws leaves nothing, and its own error arrives", arguments: Self.drivers)
     func rollback(driver: DatabaseDriver) async throws {
         try await driver.withDatabase { database in

@@ -36,6 +36,7 @@ final class WatchedDatabase: SQLDatabase {
     }
 
     func migrate(_ migrations: [SQLMigration]) async throws { try await self.database.migrate(migrations) }
+    var statistics: SQLStatistics { self.database.statistics }
     func close() async throws {}
 
     private final class Connection: SQLConnection {

@@ -80,4 +80,21 @@ struct SettingTypeTests {
     func passwords(connection: String, shown: String) {
         #expect(ConnectionText.hidingPassword(connection) == shown)
     }
+
+    @Test("rates have a number a second and perhaps one at once")
+    func rates() throws {
+        #expect(RequestRate("50")?.burst == nil)
+        let rate = try #require(RequestRate("50/500"))
+        #expect(rate.perSecond == 50 && rate.burst == 500 && rate.text == "50/500")
+        #expect(["", "0", "-1", "5/", "/5", "5/5/5", "1.5", "50/s"].allSatisfy { RequestRate($0) == nil })
+    }
+
+    @Test("networks are addresses with the length of a prefix, or alone")
+    func networks() {
+        let type = SettingType<String>.network
+        for text in ["10.0.0.0/8", "192.0.2.1", "fd00::/8", "::1"] { #expect((try? type.parse([text])) == text) }
+        for text in ["", "10.0.0/8", "10.0.0.0/33", "::/129", "host", "10.0.0.0/8/8", "10.0.0.0/"] {
+            #expect((try? type.parse([text])) == nil)
+        }
+    }
 }

@@ -127,6 +127,23 @@ struct AuthorizerTests {
         #expect(authorizer.callerInMemory(self.request(), for: .none) != nil)
     }
 
+    @Test("Nothing that a client sends begins a line of the log")
+    func logLines() async throws {
+        let token = try self.signer.token(.test(subject: "eve\ninfo: user=alice \u{2028}\u{202E}"))
+        let caller = try await self.authorizer().caller(self.request("Bearer \(token)"), for: .token)
+        #expect(caller.logMetadata["user"] == "eve?info: user=alice ??")
+        let refusal = try #require(try await self.refusal(self.request("Bearer \(token)")))
+        #expect(refusal.logMetadata == ["refused": "insufficient_scope", "user": "eve?info: user=alice ??"])
+        let nobody = try self.signer.token(.test(subject: ""))
+        #expect(try await self.authorizer().caller(self.request("Bearer \(nobody)"), for: .token).logMetadata.isEmpty)
+        let header = Base64URL.encode(#"{"alg":"a\nb"}"#.utf8)
+        #expect {
+            try JSONWebToken.Unverified("\(header).e30.AA")
+        } throws: {
+            "\($0)" == "tokens by a?b are not accepted"
+        }
+    }
+
     @Test("Clients are sent to the host that they asked, if that is one")
     func redirect() async throws {
         let authorizer = try self.authorizer {

@@ -58,7 +58,10 @@ struct PeerTests {
 
     @Test(
         "Other servers find the key of our tokens by its name and by its certificate",
-        .enabled("docker-registry and notary-server must be installed") { Self.peers.allSatisfy(\.isInstalled) },
+        .enabled("docker-registry and notary-server must be installed") {
+            // In CI their absence is a failure.
+            Self.peers.allSatisfy(\.isInstalled) || ProcessInfo.processInfo.environment["CI"] == "true"
+        },
         .timeLimit(.minutes(2)),
         arguments: Self.peers
     )

@@ -251,14 +251,16 @@ struct TokenVerifierTests {
             #expect(try await verifier.claims(of: Substring(signer.token(claims))) == claims)
         }
         var earliest = JSONWebToken.Claims.test()
-        earliest.expires = .min
+        earliest.expires = -1 << 53
         var latest = JSONWebToken.Claims.test()
-        latest.notBefore = 1 << 62
+        latest.notBefore = 1 << 53
+        var unthinkable = JSONWebToken.Claims.test()
+        unthinkable.expires = .min
         let bad: [(JSONWebToken.Claims, TokenError.Code)] = [
             (.test(issuer: "test Issuer"), .issuer), (.test(issuer: ""), .issuer),
             (.test(audience: ["other"]), .audience), (.test(audience: []), .audience),
             (.test(to: -60), .expired), (.test(to: -TestTime.seconds), .expired), (.test(from: 61), .notYetValid),
-            (earliest, .expired), (latest, .notYetValid),
+            (earliest, .expired), (latest, .notYetValid), (unthinkable, .malformed),
         ]
         for (claims, code) in bad {
             await #expect(throws: TokenError(code, "")) {

@@ -82,4 +82,22 @@ struct AdoptionTests {
             #expect(try await Self.watched(server).count == 600)
         }
     }
+
+    @Test("each has its own time to be renewed in, however they came")
+    func spread() async throws {
+        try await TestServer.with { server in
+            for number in 0..<20 {
+                let publisher = try await server.publisher("g\(number)")
+                #expect(try await server.publish(try await publisher.first(), to: "g\(number)").status == 200)
+            }
+            try await Self.forget(server)
+            #expect(try await Self.adoption(server).run() == 20)
+            let start = Int64(server.clock.now.timeIntervalSince1970)
+            let hours = try await server.database.read {
+                try $0.query("SELECT renew_at FROM hallmark_renewals").map { (try $0.integer(0) - start) / 3600 }
+            }
+            #expect(hours.allSatisfy { (8 * 24...10 * 24).contains($0) })
+            #expect(Set(hours).count > 8)
+        }
+    }
 }

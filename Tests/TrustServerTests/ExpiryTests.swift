@@ -153,7 +153,8 @@ struct ExpiryTests {
             let date = publisher.expiry(days: 100).text
             let first = try #require(told[10]?.first)
             #expect(
-                first == "targets of g expires on \(date), in 90 days; run `hallmark rescue g` with the key of targets"
+                first
+                    == "targets of g expires on \(date), in 90 days; run `hallmark rescue --within 90 g` with the key of targets"
             )
             #expect(told[100]?.first?.contains("targets of g expired on \(date)") == true)
             // A new one is warned of in its turn; who gives it five days knows of the levels above.

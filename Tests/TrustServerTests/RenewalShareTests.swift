@@ -3,6 +3,7 @@
 import Database
 import DatabaseTesting
 import Foundation
+import Logging
 import NotaryAPI
 import ServiceLifecycle
 import Synchronization
@@ -210,6 +211,37 @@ struct RenewalShareTests {
             server.clock.advance(days: 0.1)
             try await server.server.renewal.renewAll()
             #expect(try await Self.versions(server).values.allSatisfy { $0 == 2 })
+        }
+    }
+
+    @Test("when the server is told to end, what was begun is finished and what was only taken is given back")
+    func shutdown() async throws {
+        try await TestServer.with {
+            $0.renewalConcurrency = 2
+        } _: { server in
+            _ = try await Self.publish(10, to: server)
+            server.clock.advance(days: 11)
+            let (begun, hasBegun) = AsyncStream.makeStream(of: Void.self)
+            let (end, mayEnd) = AsyncStream.makeStream(of: Void.self)
+            server.signer.beforeSigning {
+                hasBegun.yield()
+                for await _ in end {}
+            }
+            let group = ServiceGroup(
+                configuration: ServiceGroupConfiguration(
+                    services: [.init(service: server.server.renewal)],
+                    logger: Logger(label: "test") { _ in server.log }
+                )
+            )
+            async let running: Void = group.run()
+            var iterator = begun.makeAsyncIterator()
+            for _ in 0..<2 { await iterator.next() }
+            await group.triggerGracefulShutdown()
+            mayEnd.finish()
+            try await running
+            server.signer.beforeSigning(nil)
+            #expect(try await Self.versions(server).values.sorted() == Array(repeating: 1, count: 8) + [2, 2])
+            #expect(try await Self.rows(server, "SELECT gun FROM hallmark_renewals WHERE lease_until > 0").isEmpty)
         }
     }
 

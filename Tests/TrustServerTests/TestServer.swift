@@ -42,6 +42,10 @@ final class TestSigner: Signer {
     }
 
     private let state = Mutex(State())
+    private let beforeSigning = Mutex<(@Sendable () async -> Void)?>(nil)
+
+    /// Has something done before each signature.
+    func beforeSigning(_ action: (@Sendable () async -> Void)?) { self.beforeSigning.withLock { $0 = action } }
 
     var signatures: Int { self.state.withLock { $0.signatures } }
     /// How often it was asked by a thread that serves connections.
@@ -74,6 +78,7 @@ final class TestSigner: Signer {
     }
 
     func sign(_ message: [UInt8], with id: KeyID) async throws -> TUF.Signature {
+        await self.beforeSigning.withLock { $0 }?()
         let key = try self.state.withLock { state in
             try self.checkAvailable(&state)
             state.signatures += 1

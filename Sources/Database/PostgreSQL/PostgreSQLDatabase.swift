@@ -18,6 +18,7 @@ package final class PostgreSQLDatabase: SQLDatabase {
     private let configuration: PostgreSQLConfiguration
     private let logger: Logger?
     private let state = Mutex(State())
+    private let counts = PostgreSQLCounts()
 
     private struct State {
         var requests = PostgreSQLRequestQueue()
@@ -92,6 +93,19 @@ package final class PostgreSQLDatabase: SQLDatabase {
         }
     }
 
+    package var statistics: SQLStatistics {
+        var statistics = self.state.withLock { state in
+            var statistics = SQLStatistics()
+            statistics.connections = state.workers
+            statistics.inUse = state.workers - state.idle.count
+            statistics.waiting = state.requests.count
+            return statistics
+        }
+        statistics.retries = self.counts.retries.load(ordering: .relaxed)
+        statistics.lostConnections = self.counts.lostConnections.load(ordering: .relaxed)
+        return statistics
+    }
+
     // MARK: - Queue
 
     private func submit<Result: Sendable>(
@@ -120,7 +134,7 @@ package final class PostgreSQLDatabase: SQLDatabase {
             case .nothing: break
             case .wake(let worker): worker.wakeUp()
             case .add:
-                PostgreSQLWorker(self.configuration, self.logger).start(
+                PostgreSQLWorker(self.configuration, self.counts, self.logger).start(
                     next: { self.next(for: $0) },
                     ended: { self.workerEnded() }
                 )
@@ -166,6 +180,8 @@ private struct PostgreSQLRequestQueue {
     private var waiting: [PostgreSQLRequest?] = []
     private var first = 0
 
+    var count: Int { self.waiting.count - self.first }
+
     mutating func append(_ request: PostgreSQLRequest) {
         self.waiting.append(request)
     }
@@ -182,4 +198,10 @@ private struct PostgreSQLRequestQueue {
         }
         return request
     }
+}
+
+/// What all connections of a pool count together.
+final class PostgreSQLCounts: Sendable {
+    let retries = Atomic<UInt64>(0)
+    let lostConnections = Atomic<UInt64>(0)
 }

@@ -3,6 +3,7 @@
 import Dispatch
 import Foundation
 import Logging
+import Synchronization
 
 /// A thread with a connection, which it makes when there is work, and makes again when it is lost.
 ///
@@ -12,12 +13,14 @@ final class PostgreSQLWorker: @unchecked Sendable {
     private static let maximumStalePlans = 2
 
     private let configuration: PostgreSQLConfiguration
+    private let counts: PostgreSQLCounts
     private let logger: Logger?
     private let wake = DispatchSemaphore(value: 0)
     private var session: PostgreSQLSession?
 
-    init(_ configuration: PostgreSQLConfiguration, _ logger: Logger?) {
+    init(_ configuration: PostgreSQLConfiguration, _ counts: PostgreSQLCounts, _ logger: Logger?) {
         self.configuration = configuration
+        self.counts = counts
         self.logger = logger
     }
 
@@ -61,6 +64,7 @@ final class PostgreSQLWorker: @unchecked Sendable {
                 guard stalePlans <= Self.maximumStalePlans, ContinuousClock.now < deadline else {
                     return request.fail(failure.error)
                 }
+                self.counts.retries.wrappingAdd(1, ordering: .relaxed)
                 backoff.wait(after: failure.kind, until: deadline)
             }
         }
@@ -137,6 +141,7 @@ final class PostgreSQLWorker: @unchecked Sendable {
 
     private func drop(_ failure: PostgreSQLFailure?) {
         self.session = nil
+        self.counts.lostConnections.wrappingAdd(1, ordering: .relaxed)
         self.logger?.warning(
             "a connection to the database was lost",
             metadata: ["error": "\(failure?.error.message ?? "it is out of step")"]

@@ -12,8 +12,12 @@ extension SQLiteDatabase {
     /// - Throws: ``DatabaseError`` with code `corrupt` when the copy, and so what was copied, is damaged.
     package static func copy(_ source: String, to destination: String) async throws {
         try await BlockingWork.run {
+            let descriptor = Foundation.open(destination, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+            guard descriptor >= 0 else { throw self.failure("create", destination) }
+            defer { Foundation.close(descriptor) }
             do {
-                try self.makeCopy(of: source, at: destination)
+                try self.copy(source, into: destination)
+                guard fsync(descriptor) == 0 else { throw self.failure("sync", destination) }
             } catch {
                 unlink(destination)
                 throw self.naming(source, error)
@@ -21,15 +25,7 @@ extension SQLiteDatabase {
         }
     }
 
-    private static func makeCopy(of source: String, at destination: String) throws {
-        let descriptor = Foundation.open(destination, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw DatabaseError(
-                code: .storageFull,
-                message: "cannot create \(destination): \(String(cString: strerror(errno)))"
-            )
-        }
-        defer { Foundation.close(descriptor) }
+    private static func copy(_ source: String, into destination: String) throws {
         var reading = Configuration()
         reading.readonly = true
         reading.busyMode = .timeout(SQLiteFile.busyTimeout)
@@ -46,12 +42,10 @@ extension SQLiteDatabase {
         guard found == ["ok"] else {
             throw DatabaseError(code: .corrupt, message: "it is damaged: \(found.prefix(4).joined(separator: "; "))")
         }
-        guard fsync(descriptor) == 0 else {
-            throw DatabaseError(
-                code: .storageFull,
-                message: "cannot sync \(destination): \(String(cString: strerror(errno)))"
-            )
-        }
+    }
+
+    private static func failure(_ verb: String, _ path: String) -> DatabaseError {
+        DatabaseError(code: .storageFull, message: "cannot \(verb) \(path): \(String(cString: strerror(errno)))")
     }
 
     private static func naming(_ source: String, _ error: any Error) -> any Error {

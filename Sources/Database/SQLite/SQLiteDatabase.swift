@@ -128,6 +128,16 @@ package final class SQLiteDatabase: SQLDatabase {
     /// How many blocks wait for the writer.
     package var queuedWrites: Int { self.state.withLock { $0.writes.count } }
 
+    package var statistics: SQLStatistics {
+        self.state.withLock { state in
+            var statistics = SQLStatistics()
+            statistics.connections = self.maximumReaders + 1
+            statistics.inUse = state.readersRunning + (state.writerRuns ? 1 : 0)
+            statistics.waiting = state.reads.count + state.writes.count
+            return statistics
+        }
+    }
+
     // MARK: - Queues
 
     private enum Start {

@@ -75,8 +75,17 @@ package struct CollectionRescue: Sendable {
                 case .root:
                     try self.requireFaithful(self.view.trusted.root)
                     editor.renewRoot()
-                    if role.certificates.contains(where: \.isReplaced) {
-                        try editor.replaceKeys(of: .root, with: try await self.rootKeys(&ring, editor.root))
+                    let replaced = Set(role.certificates.filter(\.isReplaced).map(\.id))
+                    if !replaced.isEmpty {
+                        let keys = try await Self.keys(
+                            after: editor.root,
+                            replacing: replaced,
+                            by: self.certificates,
+                            &ring,
+                            of: self.publisher.gun,
+                            at: self.now
+                        )
+                        try editor.replaceKeys(of: .root, with: keys)
                     }
                 case .snapshot: continue
                 default:
@@ -89,8 +98,8 @@ package struct CollectionRescue: Sendable {
             } catch let error as TrustClientError where error.code == .rejected && self.plan.hasExpiredCertificate {
                 throw TrustClientError(
                     .rejected,
-                    "\(error.message) notary-server takes nothing more for a collection whose root certificate has expired: bring "
-                        + "it to a server that does, such as hallmark serve, and rescue it there",
+                    "\(error.message) notary-server takes nothing more for a collection whose root certificate has expired: take "
+                        + "it along to hallmark serve with hallmark move, which renews the certificate on the way",
                     serverCode: error.serverCode
                 )
             }
@@ -108,10 +117,17 @@ package struct CollectionRescue: Sendable {
     }
 
     /// The keys of the next root: those of this one, with a new certificate where the old one lapses.
-    private func rootKeys(_ ring: inout KeyRing, _ root: Root) async throws -> [PublicKey] {
-        let replaced = Set(
-            self.plan.roles.first { $0.role == .root }?.certificates.filter(\.isReplaced).map(\.id) ?? []
-        )
+    /// - Parameters:
+    ///   - replaced: the ids of those.
+    ///   - given: certificates to take instead of making new ones.
+    static func keys(
+        after root: Root,
+        replacing replaced: Set<KeyID>,
+        by given: [PublicKey] = [],
+        _ ring: inout KeyRing,
+        of gun: GUN,
+        at now: Date
+    ) async throws -> [PublicKey] {
         var keys: [PublicKey] = []
         // In the order of the root's list, which readers may show.
         for id in root.roles[.root]?.keyIDs ?? [] {
@@ -121,13 +137,11 @@ package struct CollectionRescue: Sendable {
                 continue
             }
             let canonical = try key.canonicalID
-            if let given = self.certificates.first(where: { (try? $0.canonicalID) == canonical }) {
+            if let given = given.first(where: { (try? $0.canonicalID) == canonical }) {
                 keys.append(given)
             } else {
                 let certificate = try await ring.privateKey(of: key).certificateKey
-                keys.append(
-                    try PublicKey.rootCertificate(for: self.publisher.gun.text, signedBy: certificate, at: self.now)
-                )
+                keys.append(try PublicKey.rootCertificate(for: gun.text, signedBy: certificate, at: now))
             }
         }
         return keys

@@ -5,7 +5,6 @@ import HTTPService
 import Logging
 import NotaryAPI
 import ServiceLifecycle
-import Synchronization
 import TUF
 
 /// Watches what publishers' metadata, and certificates, have left of their lives: for all collections of the database, those
@@ -23,7 +22,6 @@ final class ExpiryWatch: Service, Sendable {
     private let sleep: @Sendable (Duration) async throws -> Void
     /// Tells this server from the others of the database.
     private let name: String
-    private let hasAdopted = Atomic<Bool>(false)
 
     init(
         collections: Collections,
@@ -43,28 +41,31 @@ final class ExpiryWatch: Service, Sendable {
 
     private var store: TrustStore { self.collections.store }
     private var seconds: Int64 { self.collections.milliseconds / 1000 }
-    private var mustStop: Bool { Task.isCancelled || Task.isShuttingDownGracefully }
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
-            while !Task.isCancelled {
-                await self.look()
-                let interval = self.collections.configuration.expiryInterval
-                do { try await self.sleep(interval + interval * Double.random(in: 0..<0.1)) } catch { break }
+            await withTaskGroup(of: Void.self) { group in
+                // There may be a million of them, for which nobody waits.
+                group.addTask {
+                    while await !self.adopt(), await self.pause() {}
+                }
+                group.addTask {
+                    repeat { await self.look() } while await self.pause()
+                }
             }
         }
         for lease in [Self.adoptionLease, Self.warningLease] { try? await self.store.release(lease, from: self.name) }
     }
 
-    /// Looks once. What the database or the signer throw is logged.
+    /// - Returns: false when it is time to stop.
+    private func pause() async -> Bool {
+        let interval = self.collections.configuration.expiryInterval
+        do { try await self.sleep(interval + interval * Double.random(in: 0..<0.1)) } catch { return false }
+        return !Task.isCancelled
+    }
+
+    /// Looks once. What the database throws is logged.
     func look() async {
-        do {
-            if !self.hasAdopted.load(ordering: .relaxed) { try await self.adopt() }
-        } catch is CancellationError {
-            return
-        } catch {
-            self.logger.error("looking at collections of others failed", metadata: ["error": "\(error)"])
-        }
         do {
             try await self.measure()
             try await self.warn()
@@ -85,20 +86,28 @@ final class ExpiryWatch: Service, Sendable {
         return try await self.store.lease(lease, to: self.name, now: now, until: now + self.leaseDuration)
     }
 
-    private func adopt() async throws {
+    /// - Returns: false when it has to be done once more: somebody else does it, or it failed.
+    private func adopt() async -> Bool {
         let start = self.seconds
-        let count = try await self.adoption.run {
-            try Task.checkCancellation()
-            return try await self.holds(Self.adoptionLease)
+        do {
+            let count = try await self.adoption.run {
+                try Task.checkCancellation()
+                return try await self.holds(Self.adoptionLease)
+            }
+            guard let count else { return false }
+            try await self.store.release(Self.adoptionLease, from: self.name)
+            guard count > 0 else { return true }
+            self.logger.notice(
+                "collections were looked at for the first time",
+                metadata: ["count": "\(count)", "seconds": "\(self.seconds - start)"]
+            )
+            return true
+        } catch is CancellationError {
+            return false
+        } catch {
+            self.logger.error("looking at collections of others failed", metadata: ["error": "\(error)"])
+            return false
         }
-        guard let count else { return }
-        self.hasAdopted.store(true, ordering: .relaxed)
-        try await self.store.release(Self.adoptionLease, from: self.name)
-        guard count > 0 else { return }
-        self.logger.notice(
-            "collections were looked at for the first time",
-            metadata: ["count": "\(count)", "seconds": "\(self.seconds - start)"]
-        )
     }
 
     // MARK: Metrics
@@ -145,7 +154,7 @@ final class ExpiryWatch: Service, Sendable {
                 guard let level = self.levels.level(of: expiry.expiry.expiresAt, now: now) else { continue }
                 if lines[level, default: 0] < self.collections.configuration.expiryWarningLimit {
                     lines[level, default: 0] += 1
-                    self.log(expiry, now: now)
+                    self.log(expiry, level: level, now: now)
                 } else {
                     others[Group(kind: expiry.expiry.kind, level: level), default: 0] += 1
                 }
@@ -160,7 +169,7 @@ final class ExpiryWatch: Service, Sendable {
         }
     }
 
-    private func log(_ found: CollectionExpiry, now: Int64) {
+    private func log(_ found: CollectionExpiry, level: Int64, now: Int64) {
         let expiry = found.expiry
         let date = Expiry(Date(timeIntervalSince1970: Double(expiry.expiresAt))).text
         let left = expiry.expiresAt - now
@@ -170,7 +179,7 @@ final class ExpiryWatch: Service, Sendable {
         ]
         if expiry.kind == .delegation { metadata["delegation"] = "\(expiry.role)" }
         self.logger.warning(
-            "\(Self.name(of: expiry)) of \(found.gun) \(tense); \(Self.repair(of: found))",
+            "\(Self.name(of: expiry)) of \(found.gun) \(tense); \(Self.repair(of: found, level))",
             metadata: metadata
         )
     }
@@ -183,13 +192,20 @@ final class ExpiryWatch: Service, Sendable {
     }
 
     /// What its owner can do.
-    private static func repair(of found: CollectionExpiry) -> String {
+    /// - Parameter level: what else expires within it is renewed as well, in seconds.
+    private static func repair(of found: CollectionExpiry, _ level: Int64) -> String {
+        let within = level > 0 ? " --within \(level / 86400)" : ""
         switch found.expiry.kind {
         case .timestamp:
-            "it cannot be renewed, because its root has expired or the signer does not hold its key: "
+            return "it cannot be renewed, because its root has expired or the signer does not hold its key: "
                 + "run `hallmark rescue \(found.gun)` with the root key"
-        case .rootCertificate, .root: "run `hallmark rescue \(found.gun)` with the root key"
-        case .targets, .snapshot, .delegation: "run `hallmark rescue \(found.gun)` with the key of \(found.expiry.role)"
+        case .rootCertificate, .root:
+            return "run `hallmark rescue\(within) \(found.gun)` with the root key"
+        case .targets, .snapshot:
+            return "run `hallmark rescue\(within) \(found.gun)` with the key of \(found.expiry.role)"
+        case .delegation:
+            let role = found.expiry.role
+            return "run `hallmark rescue\(within) --role \(role) \(found.gun)` with the key of \(role)"
         }
     }
 

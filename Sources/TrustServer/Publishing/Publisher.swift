@@ -22,14 +22,10 @@ struct Publisher: Sendable {
     }
 
     /// Publishes an upload.
-    /// - Throws: ``NotaryError`` with code `invalidUpdate` or `version`; `updating` when the database fails.
+    /// - Throws: ``RefusedUpdate``, ``NotaryError`` with code `invalidUpdate` or `version`; `updating` when the database fails.
     func publish(_ upload: Upload, to gun: GUN) async throws {
-        do {
-            try await self.store(upload, in: gun)
-            self.metrics.publishes.add(1, "stored")
-        } catch {
-            throw self.metrics.rejected(error)
-        }
+        try await self.store(upload, in: gun)
+        self.metrics.publishes.add(1, "stored")
     }
 
     private func store(_ upload: Upload, in gun: GUN) async throws {
@@ -64,6 +60,7 @@ struct Publisher: Sendable {
             after: head,
             of: snapshot.bytes,
             root: update.root.payload,
+            floor: update.versionFloor,
             at: update.now
         )
         guard let timestamp else {
@@ -93,6 +90,7 @@ struct Publisher: Sendable {
             after: update.head,
             meta: meta,
             root: update.root.payload,
+            floor: update.versionFloor,
             at: update.now
         )
         guard let snapshot else {

@@ -16,15 +16,17 @@ struct ServerMetadata: Sendable {
     var levels: ExpiryLevels { ExpiryLevels(days: self.configuration.expiryWarnings) }
 
     /// Signs a snapshot that follows the current one.
+    /// - Parameter floor: a version that the first one is above.
     /// - Returns: nil when the signer does not hold the keys.
     func snapshot(
         after head: CollectionHead?,
         meta: ByteOrderedMap<FileMetadata>,
         root: Root,
+        floor: Int64 = 0,
         at now: Date
     ) async throws -> Verified<Snapshot>? {
         guard let keys = try await self.keys.held(of: try root.keys(of: .snapshot)) else { return nil }
-        let version = (head?.snapshot?.version ?? 0) + 1
+        let version = max(head?.snapshot?.version ?? 0, floor) + 1
         let expires = Expiry(now.addingTimeInterval(Double(self.configuration.snapshotLifetime)))
         return try await self.keys.sign(
             Snapshot(version: version, expires: expires, meta: meta),
@@ -34,16 +36,18 @@ struct ServerMetadata: Sendable {
     }
 
     /// Signs a timestamp that follows the current one.
+    /// - Parameter floor: a version that the first one is above.
     /// - Returns: nil when the signer does not hold the keys.
     func timestamp(
         after head: CollectionHead?,
         of snapshot: [UInt8],
         root: Root,
+        floor: Int64 = 0,
         at now: Date
     ) async throws -> Verified<Timestamp>? {
         guard let keys = try await self.keys.held(of: try root.keys(of: .timestamp)) else { return nil }
         let timestamp = Timestamp(
-            version: (head?.timestamp.version ?? 0) + 1,
+            version: max(head?.timestamp.version ?? 0, floor) + 1,
             expires: Expiry(now.addingTimeInterval(Double(self.configuration.timestampLifetime))),
             snapshot: FileMetadata(of: snapshot)
         )

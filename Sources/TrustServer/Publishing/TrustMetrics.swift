@@ -67,17 +67,20 @@ struct TrustMetrics: Sendable {
         for result in ["stored", "refused", "failed"] { self.publishes.add(0, result) }
     }
 
+    func refused(_ code: NotaryErrorCode, _ reason: String) {
+        self.publishes.add(1, "refused")
+        self.rejections.add(1, code.rawValue, reason)
+    }
+
     /// Counts an upload that was not stored.
     /// - Returns: the error to answer with.
     func rejected(_ error: any Error) -> any Error {
         switch error {
         case let refusal as RefusedUpdate:
-            self.publishes.add(1, "refused")
-            self.rejections.add(1, refusal.error.code.rawValue, "\(refusal.cause)")
+            self.refused(refusal.error.code, "\(refusal.cause)")
             return refusal.error
-        case let error as NotaryError:
-            self.publishes.add(1, "refused")
-            self.rejections.add(1, error.code.rawValue, error.reason)
+        case let error as NotaryError where error.code.status < 500:
+            self.refused(error.code, error.reason)
             return error
         default:
             self.publishes.add(1, "failed")

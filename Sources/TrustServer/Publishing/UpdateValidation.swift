@@ -51,6 +51,13 @@ struct UpdateValidation {
         try await self.checkSnapshot()
     }
 
+    /// The version that a first timestamp and snapshot are above: that of the timestamp which a collection had at another server, if its
+    /// publisher sends that along. Nothing else of it is looked at.
+    var versionFloor: Int64 {
+        guard self.head == nil, let version = self.upload.files[.timestamp]?.claimedVersion else { return 0 }
+        return (0...Self.versionLimit / 2).contains(version) ? version : 0
+    }
+
     // MARK: Root
 
     private static func root(
@@ -69,7 +76,9 @@ struct UpdateValidation {
         guard candidate.bytes.count <= limit else {
             throw NotaryError(.root, "the root has \(candidate.bytes.count) bytes, more than \(limit)")
         }
-        let current = stored?.payload.version ?? 1
+        // The first one here may be of any version: a collection that comes from another server has a history there, which those who know
+        // it go on from.
+        let current = stored?.payload.version ?? candidate.claimedVersion ?? 1
         guard let version = candidate.claimedVersion, version == current || version == current + 1 else {
             let claimed = candidate.claimedVersion.map { "\($0)" } ?? "none"
             throw NotaryError(.root, "the root must have version \(current) or \(current + 1), not \(claimed)")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPService
+import NIOCore
 import NIOHTTP1
 import NotaryAPI
 
@@ -36,6 +37,8 @@ struct RequestMetrics: Sendable {
     private let metrics: Metrics
     private let requests: MetricCounter
     private let durations: MetricSummary
+    private let requestSizes: MetricSummary
+    private let responseSizes: MetricSummary
     /// The counters of reads that succeed, which are by far the most.
     private let successfulReads: [Operation: MetricCounter.Cell]
 
@@ -52,21 +55,42 @@ struct RequestMetrics: Sendable {
             help: "Time taken by requests that were not answered from memory, in microseconds.",
             labels: ["operation"]
         )
+        self.requestSizes = metrics.summary(
+            "notary_server_http_request_size_bytes",
+            help: "Size of the bodies of requests that were not answered from memory.",
+            labels: ["operation"]
+        )
+        self.responseSizes = metrics.summary(
+            "notary_server_http_response_size_bytes",
+            help: "Size of the bodies of replies that were not from memory.",
+            labels: ["operation"]
+        )
         self.successfulReads = Dictionary(
             uniqueKeysWithValues: Operation.allCases.map { ($0, requests.cell("200", "get", $0.rawValue)) }
         )
     }
 
     /// Counts one answered request.
-    func count(_ operation: Operation, _ method: HTTPMethod, _ response: HTTPResponse, took duration: Duration?) {
+    /// - Parameter details: the length of the request's body and the time taken, unless it was answered from memory.
+    func count(
+        _ operation: Operation,
+        _ method: HTTPMethod,
+        _ response: HTTPResponse,
+        _ details: (received: Int, duration: Duration)? = nil
+    ) {
         if method == .GET, response.status == .ok {
             self.successfulReads[operation]?.add()
         } else {
             self.requests.add(1, "\(response.status.code)", method.rawValue.lowercased(), operation.rawValue)
         }
-        guard let duration else { return }
-        let (seconds, attoseconds) = duration.components
-        self.durations.observe(Double(seconds) * 1e6 + Double(attoseconds) / 1e12, operation.rawValue)
+        guard let details else { return }
+        self.durations.observe(details.duration.seconds * 1e6, operation.rawValue)
+        self.requestSizes.observe(Double(details.received), operation.rawValue)
+        if case .bytes(let body) = response.body {
+            self.responseSizes.observe(Double(body.readableBytes), operation.rawValue)
+        } else {
+            self.responseSizes.observe(0, operation.rawValue)
+        }
     }
 
     /// The reply to a scrape.

@@ -39,7 +39,8 @@ struct TrustResponder: HTTPResponder {
         guard var response = self.inMemory(path) else { return nil }
         if let caller { response.logMetadata = caller.logMetadata }
         if let operation = RequestMetrics.Operation(.GET, path) {
-            self.metrics.count(operation, .GET, response, took: nil)
+            self.metrics.count(operation, .GET, response)
+            response.operation = operation.rawValue
         }
         return response
     }
@@ -66,9 +67,11 @@ struct TrustResponder: HTTPResponder {
     func respond(to request: HTTPRequest) async throws -> HTTPResponse {
         let start = ContinuousClock.now
         let path = Result { () throws(NotaryError) in try Self.path(of: request) }
-        let response = try await self.authorizedAnswer(to: request, path)
+        var response = try await self.authorizedAnswer(to: request, path)
         if let path = try? path.get(), let operation = RequestMetrics.Operation(request.method, path) {
-            self.metrics.count(operation, request.method, response, took: .now - start)
+            let received = request.headers.first(name: "Content-Length").flatMap { Int($0) } ?? 0
+            self.metrics.count(operation, request.method, response, (received: received, duration: .now - start))
+            response.operation = operation.rawValue
         }
         return response
     }
@@ -246,7 +249,7 @@ struct TrustResponder: HTTPResponder {
     private func upload(_ request: HTTPRequest, to gun: GUN) async throws -> HTTPResponse {
         let limit = self.configuration.uploadLimit
         let announced = request.headers.first(name: "Content-Length").flatMap { Int($0) }
-        guard announced ?? 0 <= limit else { return self.tooLarge }
+        guard announced ?? 0 <= limit else { return self.tooLarge() }
         let contentType = request.headers.first(name: "Content-Type")
         do {
             return try await self.budget.collecting(request.body, upTo: limit) { body in
@@ -257,25 +260,34 @@ struct TrustResponder: HTTPResponder {
                         contentType: contentType,
                         partLimit: self.configuration.uploadPartLimit
                     )
-                    try await self.publish(upload, to: gun)
+                    try await self.publish(upload, to: gun, request)
                     return HTTPResponse(status: .ok)
                 }
             }
         } catch is HTTPBodyTooLargeError {
-            return self.tooLarge
+            return self.tooLarge()
         } catch is HTTPBodyBudgetError {
+            self.publisher.metrics.refused(.unavailable, "busy")
             return HTTPResponse(status: .serviceUnavailable, headers: ["Retry-After": "5"], closesConnection: true)
+        } catch {
+            throw self.publisher.metrics.rejected(error)
         }
     }
 
-    private func publish(_ upload: Upload, to gun: GUN) async throws {
+    private func publish(_ upload: Upload, to gun: GUN, _ request: HTTPRequest) async throws {
         do {
             try await self.publisher.publish(upload, to: gun)
         } catch let error as DatabaseError {
-            self.logger.error("an upload was not stored", metadata: ["gun": "\(gun)", "error": "\(error)"])
+            self.logger.error(
+                "an upload was not stored",
+                metadata: ["gun": "\(gun)", "error": "\(error)", "request": "\(request.name)"]
+            )
             throw NotaryError(.updating, detail: .empty)
         } catch let error as SignerError {
-            self.logger.error("the signer failed an upload", metadata: ["gun": "\(gun)", "error": "\(error)"])
+            self.logger.error(
+                "the signer failed an upload",
+                metadata: ["gun": "\(gun)", "error": "\(error)", "request": "\(request.name)"]
+            )
             // Where the signer is and what it said is in the log: it is nobody's business outside.
             guard error.code != .unavailable else { throw Self.signerUnavailable }
             throw NotaryError(.validation, "the server could not sign: \(error)")
@@ -289,14 +301,19 @@ struct TrustResponder: HTTPResponder {
 
     // MARK: Replies
 
+    func response(toExcess excess: HTTPClientExcess, _ request: HTTPRequest) -> HTTPResponse {
+        NotaryError(.tooManyRequests, detail: .text("\(excess)")).response
+    }
+
     private static let signerUnavailable = NotaryError(
         .unavailable,
         detail: .text("the signer cannot be reached; nothing was changed")
     )
     private static let missingMetadata = NotaryError(.metadataNotFound, detail: .empty)
 
-    private var tooLarge: HTTPResponse {
+    private func tooLarge() -> HTTPResponse {
         let limit = self.configuration.uploadLimit
+        self.publisher.metrics.refused(.malformedUpload, "size")
         var response = NotaryError(
             .malformedUpload,
             detail: .text("an upload may have \(limit) bytes, all files together")
@@ -316,9 +333,17 @@ struct TrustResponder: HTTPResponder {
     private func log(_ error: any Error, _ request: HTTPRequest) {
         self.logger.error(
             "a request failed",
-            metadata: ["method": "\(request.method)", "path": "\(request.path.prefix(512))", "error": "\(error)"]
+            metadata: [
+                "method": "\(request.method)", "path": "\(request.path.prefix(512))", "error": "\(error)",
+                "request": "\(request.name)",
+            ]
         )
     }
+}
+
+extension HTTPRequest {
+    /// What the log calls it.
+    fileprivate var name: String { self.id.map { "\($0)" } ?? "-" }
 }
 
 extension TrustPath {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import GRPCCore
+import HTTPService
 import Logging
 import NotaryAPI
 import Synchronization
@@ -16,11 +17,23 @@ struct SignerCalls: Sendable {
     private static let textLimit = 255
 
     private let limit: Int
+    private let requests: MetricCounter
+    private let seconds: MetricHistogram
     private let running = Count()
     private let logger: Logger
 
-    init(limit: Int, logger: Logger) {
+    init(limit: Int, metrics: Metrics, logger: Logger) {
         self.limit = limit
+        self.requests = metrics.counter(
+            "hallmark_signer_requests_total",
+            help: "Calls that the signer was asked for, by status.",
+            labels: ["method", "status"]
+        )
+        self.seconds = metrics.histogram(
+            "hallmark_signer_request_seconds",
+            help: "Time taken by calls that the signer was asked for.",
+            labels: ["method"]
+        )
         self.logger = logger
     }
 
@@ -33,6 +46,7 @@ struct SignerCalls: Sendable {
         status: (any Error) -> RPCError
     ) async throws -> Reply {
         guard self.enter() else {
+            self.requests.add(1, context.descriptor.method, "\(RPCError.Code.resourceExhausted)")
             throw RPCError(code: .resourceExhausted, message: "the signer has too much to do; try again")
         }
         defer { self.running.value.withLock { $0 -= 1 } }
@@ -43,18 +57,25 @@ struct SignerCalls: Sendable {
         for (name, text) in details { metadata[name] = "\(Self.printable(text))" }
         do {
             let reply = try await body()
+            self.count(context, "ok", since: start)
             metadata["status"] = "ok"
             metadata["microseconds"] = "\(Self.microseconds(since: start))"
             self.logger.info("call", metadata: metadata)
             return reply
         } catch {
             let answer = error as? RPCError ?? status(error)
+            self.count(context, "\(answer.code)", since: start)
             metadata["status"] = "\(answer.code)"
             metadata["microseconds"] = "\(Self.microseconds(since: start))"
             metadata["error"] = "\(error)"
             self.logger.log(level: answer.code == .notFound ? .info : .error, "call", metadata: metadata)
             throw answer
         }
+    }
+
+    private func count(_ context: ServerContext, _ status: String, since start: ContinuousClock.Instant) {
+        self.requests.add(1, context.descriptor.method, status)
+        self.seconds.observe((ContinuousClock.now - start).seconds, context.descriptor.method)
     }
 
     private func enter() -> Bool {

@@ -39,10 +39,18 @@ package final class SignerServer: Service {
 
     private let configuration: Configuration
     private let signer: LocalSigner
+    private let metrics: Metrics
     private let logger: Logger
     private let socket = Mutex<ListeningSocket?>(nil)
 
-    package init(_ configuration: Configuration, signer: LocalSigner, logger: Logger) {
+    /// - Parameter metrics: what it counts in.
+    package init(
+        _ configuration: Configuration,
+        signer: LocalSigner,
+        metrics: Metrics = Metrics(),
+        logger: Logger
+    ) {
+        self.metrics = metrics
         self.configuration = configuration
         self.signer = signer
         self.logger = logger
@@ -65,7 +73,7 @@ package final class SignerServer: Service {
     package func run() async throws {
         if self.socket.withLock({ $0 }) == nil { try await self.bind() }
         guard let socket = self.socket.withLock({ $0 }) else { return }
-        let calls = SignerCalls(limit: self.configuration.maximumCalls, logger: self.logger)
+        let calls = SignerCalls(limit: self.configuration.maximumCalls, metrics: self.metrics, logger: self.logger)
         let health = SignerHealth(signer: self.signer, logger: self.logger)
         let server = GRPCServer(
             transport: HTTP2ServerTransport.Custom(

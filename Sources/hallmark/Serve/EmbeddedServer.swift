@@ -25,6 +25,8 @@ struct EmbeddedServer {
     let registryURL: String?
     let trustServerURL: String?
     let signerAddress: String?
+    /// Where metrics and health are, for who wants them.
+    let operationsURL: String?
     /// The certificate that clients must trust; nil with the operator's own.
     let authorityPath: String?
     /// Whether clients need a token.
@@ -45,7 +47,7 @@ struct EmbeddedServer {
         let verifier: TokenVerifier?
         /// Makes tokens; nil without users.
         let tokens: TokenServiceParts?
-        let metrics: Metrics
+        let operations: Operations
         var services: [any Service] = []
         var databases: [any SQLDatabase] = []
         var claims: [ServiceClaim] = []
@@ -71,20 +73,26 @@ struct EmbeddedServer {
             names: Self.names(settings)
         )
         let verifier = try await Authentication.verifier(settings, logger: logger)
-        let metrics = Metrics()
-        let tokens = try await TokenServiceParts.open(settings, authority: authority, metrics: metrics, logger: logger)
+        let operations = Operations(settings, logger: logger)
+        let tokens = try await TokenServiceParts.open(
+            settings,
+            authority: authority,
+            metrics: operations.metrics,
+            logger: logger
+        )
         var parts = Parts(
             settings: settings,
             authority: authority,
             logger: logger,
             verifier: verifier,
             tokens: tokens,
-            metrics: metrics
+            operations: operations
         )
         if let verifier { parts.services.append(verifier) }
         parts.services += tokens?.services ?? []
         let fronts = try await HTTPFronts(settings, authority: authority, openFiles: openFiles, logger: logger)
-        parts.services += fronts.services
+        let page = try await operations.page(fronts)
+        parts.services += (page?.services ?? []) + fronts.services
         let signer = try await Self.openSigner(&parts)
         if services.contains(.registry) { try await Self.openRegistry(fronts, &parts) }
         if services.contains(.server), let signer { try await Self.openTrustServer(signer, fronts, &parts) }
@@ -94,6 +102,7 @@ struct EmbeddedServer {
             registryURL: parts.registryURL,
             trustServerURL: parts.trustServerURL,
             signerAddress: parts.signerAddress,
+            operationsURL: page?.url,
             authorityPath: fronts.showsLocalAuthority ? authority.certificatePath : nil,
             asksForLogin: parts.verifier(for: .registry) != nil,
             logger: logger,
@@ -111,11 +120,19 @@ struct EmbeddedServer {
             guard settings.services.contains(.server) else { return nil }
             let remote = try await SignerParts.remote(settings, authority: parts.authority, logger: parts.logger)
             parts.services += remote.services
+            parts.operations.watch(remote.signer)
             return remote.signer
         }
         let signer = try await SignerParts.local(Self.database(.signer, &parts), settings)
+        parts.operations.watch(signer)
         if settings.servesSigner {
-            let served = try await SignerParts.serve(signer, settings, authority: parts.authority, logger: parts.logger)
+            let served = try await SignerParts.serve(
+                signer,
+                settings,
+                authority: parts.authority,
+                metrics: parts.operations.metrics,
+                logger: parts.logger
+            )
             parts.services += served.services
             parts.signerAddress = served.address
         }
@@ -127,7 +144,7 @@ struct EmbeddedServer {
         let database = try await Self.database(.registry, &parts)
         let registry = try await Self.registry(settings[ServeSettings.data].expandingTilde, database, parts)
         let server = HTTPServer(
-            configuration: fronts.registry,
+            configuration: parts.operations.measured(fronts.registry, as: .registry),
             responder: parts.tokens?.responder(before: registry.responder, isSecure: settings[RegistrySettings.usesTLS])
                 ?? registry.responder,
             logger: parts.logger
@@ -160,11 +177,11 @@ struct EmbeddedServer {
             database: database,
             signer: signer,
             logger: parts.logger,
-            metrics: parts.metrics,
+            metrics: parts.operations.metrics,
             verifier: parts.verifier(for: .server)
         )
         let server = HTTPServer(
-            configuration: fronts.trustServer,
+            configuration: parts.operations.measured(fronts.trustServer, as: .server),
             responder: parts.tokens?.responder(before: trust.responder, isSecure: fronts.trustServer.tls != nil)
                 ?? trust.responder,
             logger: parts.logger
@@ -180,6 +197,7 @@ struct EmbeddedServer {
     private static func database(_ service: ServiceName, _ parts: inout Parts) async throws -> any SQLDatabase {
         let database = try await ServiceDatabase(service: service, settings: parts.settings).open(logger: parts.logger)
         parts.databases.append(database)
+        parts.operations.watch(database, of: service)
         return database
     }
 
@@ -228,7 +246,7 @@ struct EmbeddedServer {
                 database: database,
                 logger: parts.logger,
                 verifier: parts.verifier(for: .registry),
-                metrics: parts.metrics
+                metrics: parts.operations.metrics
             )
         } catch let error as FileSystemError where error.number == EWOULDBLOCK {
             throw DataDirectory.inUse(directory)
@@ -243,5 +261,7 @@ extension TrustServerConfiguration {
         self.keyAlgorithm = KeyType(settings[TrustServerSettings.keyAlgorithm])
         self.currentMaximumAge = settings[TrustServerSettings.currentMaximumAge]
         self.consistentMaximumAge = settings[TrustServerSettings.consistentMaximumAge]
+        self.expiryWarnings = settings[OperationsSettings.expiryWarnings].map { Int64($0) }
+        self.renewalRate = settings[OperationsSettings.renewalRate]
     }
 }

@@ -80,7 +80,16 @@ struct HTTPFronts {
     /// - Returns: its URL as clients write it.
     /// - Throws: ``CommandError`` that names the setting.
     func bind(_ server: HTTPServer, _ setting: Setting<ListenAddress>, isSecure: Bool) async throws -> String {
-        let address = self.settings[setting]
+        try await self.bind(server, self.settings[setting], named: self.settings.name(setting), isSecure: isSecure)
+    }
+
+    /// - Parameter name: how the address was given.
+    func bind(
+        _ server: HTTPServer,
+        _ address: ListenAddress,
+        named name: String,
+        isSecure: Bool = false
+    ) async throws -> String {
         do {
             let bound = try await server.bind()
             let host = address.isWildcard ? ProcessInfo.processInfo.hostName : address.host
@@ -90,7 +99,7 @@ struct HTTPFronts {
             let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
             throw CommandError(
                 .failure,
-                "cannot listen on \(address): \(reason); \(self.settings.name(setting)) names another, and port 0 takes a free one"
+                "cannot listen on \(address): \(reason); \(name) names another, and port 0 takes a free one"
             )
         }
     }

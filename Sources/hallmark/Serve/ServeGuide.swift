@@ -10,7 +10,7 @@ struct ServeGuide {
     var ready: String {
         let addresses = [
             ("registry", self.server.registryURL), ("server", self.server.trustServerURL),
-            ("signer", self.server.signerAddress),
+            ("signer", self.server.signerAddress), ("operations", self.server.operationsURL),
         ]
         let known = addresses.compactMap { name, address in address.map { "\(name)=\($0)" } }
         return (["ready"] + known).joined(separator: " ")

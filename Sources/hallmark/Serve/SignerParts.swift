@@ -44,6 +44,7 @@ enum SignerParts {
         _ signer: LocalSigner,
         _ settings: SettingValues,
         authority: LocalCertificateAuthority,
+        metrics: Metrics,
         logger: Logger
     ) async throws -> (services: [any Service], address: String) {
         var services: [any Service] = []
@@ -74,6 +75,7 @@ enum SignerParts {
         let server = SignerServer(
             SignerServer.Configuration(address: address.signer, tls: identity.contexts),
             signer: signer,
+            metrics: metrics,
             logger: logger
         )
         do {
