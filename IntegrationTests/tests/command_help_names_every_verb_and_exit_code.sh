@@ -8,7 +8,7 @@ step "help is on standard output, and ends with 0"
 succeeds hallmark --help
 [[ -z $ERR ]] || fail "something is on standard error"
 for verb in serve config push pull inspect init add addhash remove publish refresh list lookup verify status reset witness \
-    delete sign delegation key; do
+    delete sign delegation key user; do
     says "  $verb "
 done
 for code in "0 done" "1 other" "2 usage" "10 no trust" "11 not" "12 signature" "13 expired" "14 rollback" "15 content" "20 cannot" "21 not"; do
@@ -18,7 +18,8 @@ done
 step "each verb has help of its own, without a server or a home"
 for verb in serve config push pull inspect init add addhash remove publish refresh list lookup verify status reset witness \
     delete sign delegation "delegation add" "delegation remove" "delegation list" "delegation purge" "delegation bins" \
-    key "config check" "config show" "key list" "key generate" "key rotate" "key passwd"; do
+    key "config check" "config show" "key list" "key generate" "key rotate" "key passwd" \
+    user "user add" "user passwd" "user remove" "user list"; do
     # shellcheck disable=SC2086
     succeeds env --unset HOME hallmark $verb --help
     says "USAGE: hallmark $verb"

@@ -97,12 +97,12 @@ package struct BcryptHash: Sendable, Hashable {
     }
 
     /// A hash of that cost that no password is known for: what is compared for users that there are not.
-    package static func unknown(cost: Int) -> BcryptHash {
+    static func unknown(cost: Int) -> BcryptHash {
         BcryptHash(trusted: "$2y$\(cost < 10 ? "0" : "")\(cost)$" + String(repeating: ".", count: 53), cost: cost)
     }
 
     /// Whether this is the hash of `password`. Computes for as long as the cost says, whatever the answer.
-    package func matches(_ password: String) -> Bool {
+    func matches(_ password: String) -> Bool {
         let isPossible = !password.utf8.contains(0) && password.utf8.count <= Self.longestPhrase
         let computed = Self.crypt(isPossible ? password : "", setting: self.text.utf8CString.map { $0 })
         // Compared under a random key: how far the two agree cannot be seen in how long it takes.

@@ -5,7 +5,7 @@ import Synchronization
 
 /// Threads that hash passwords: few, so that logins cannot take the processors from everything else, and with a bounded
 /// queue, so that those who wait are served before they give up.
-package final class PasswordWorkers: Sendable {
+final class PasswordWorkers: Sendable {
     private let queue: OperationQueue
     private let limit: Int
     private let waiting = Mutex(0)
@@ -13,7 +13,7 @@ package final class PasswordWorkers: Sendable {
     /// - Parameters:
     ///   - threads: how many passwords are hashed at the same time; half of the processors when nil.
     ///   - limit: how many may be hashed or wait for it.
-    package init(threads: Int? = nil, limit: Int = 64) {
+    init(threads: Int? = nil, limit: Int = 64) {
         self.queue = OperationQueue()
         self.queue.name = "hallmark.passwords"
         self.queue.maxConcurrentOperationCount = max(1, threads ?? ProcessInfo.processInfo.activeProcessorCount / 2)
@@ -22,7 +22,7 @@ package final class PasswordWorkers: Sendable {
 
     /// Does the work on one of the threads.
     /// - Returns: nil when too many wait already.
-    package func run(_ work: @escaping @Sendable () -> Bool) async -> Bool? {
+    func run(_ work: @escaping @Sendable () -> Bool) async -> Bool? {
         let isAdmitted = self.waiting.withLock { waiting in
             guard waiting < self.limit else { return false }
             waiting += 1

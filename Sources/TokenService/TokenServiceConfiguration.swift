@@ -6,8 +6,6 @@ package struct TokenServiceConfiguration: Sendable {
     package static let defaultIssuer = "hallmark"
     /// Where the service answers unless told otherwise.
     package static let defaultPath = "/auth/token"
-    /// The lifetimes of tokens that can be chosen, in seconds. Clients take a minute for granted.
-    package static let lifetimes: ClosedRange<Int64> = 60...86_400
 
     /// The file of users: `htpasswd`, bcrypt.
     package var usersPath: String

@@ -7,7 +7,8 @@ import TrustSigner
 extension SettingFiles {
     /// What keeps nothing from starting, but should be known.
     static func cautions(_ settings: SettingValues) async -> [SettingProblem] {
-        await Self.passphrase(settings) + Self.passwords(settings)
+        let users = await TokenServiceParts.problems(settings).filter { $0.severity == .warning }
+        return await Self.passphrase(settings) + Self.passwords(settings) + users
     }
 
     /// A passphrase that is named must be there. Perhaps it is, where the service is started.

@@ -19,7 +19,8 @@ enum SettingFiles {
         let unreadable = Self.unreadable(settings)
         guard unreadable.isEmpty else { return unreadable }
         let certificates =
-            await Self.certificates(settings) + Self.tokens(settings) + TokenServiceParts.problems(settings)
+            await Self.certificates(settings) + Self.tokens(settings)
+            + TokenServiceParts.problems(settings).filter { $0.severity == .error }
         return certificates + Self.directory(settings)
     }
 
