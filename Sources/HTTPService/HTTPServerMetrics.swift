@@ -89,6 +89,7 @@ package final class HTTPServerMetrics: Sendable {
     func handshakeFailed() { self.handshakeFailures.add() }
     func refused(_ refusal: Refusal) { self.refusals.add(1, self.service, refusal.rawValue) }
 
+    /// - Parameter status: 0 when the connection ended before there was one.
     func count(operation: String, status: UInt, seconds: Double, received: Int, sent: Int64) {
         let cells = self.cells(of: Key(operation: operation, status: status))
         cells.requests.add()
@@ -101,7 +102,11 @@ package final class HTTPServerMetrics: Sendable {
         self.cells.withLock { known in
             if let cells = known[key] { return cells }
             let cells = Cells(
-                requests: self.requests.cell(self.service, key.operation, "\(key.status)"),
+                requests: self.requests.cell(
+                    self.service,
+                    key.operation,
+                    key.status == 0 ? "aborted" : "\(key.status)"
+                ),
                 seconds: self.seconds.cell(self.service, key.operation),
                 received: self.received.cell(self.service, key.operation),
                 sent: self.sent.cell(self.service, key.operation)
