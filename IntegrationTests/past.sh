@@ -22,14 +22,14 @@ hallmark_ago() {
 # serve_ago DAYS: hallmark serve on the same data and addresses, that many days ago; 0 for today.
 serve_ago() {
     local registry=${REGISTRY:-127.0.0.1:$(free_port)} server=${TRUST_SERVER:-https://127.0.0.1:$(free_port)} line user
-    [[ ! -e $SCRATCH/processes/hallmark ]] || stop hallmark
+    [[ ! -e $SCRATCH/processes/hallmark ]] || crash hallmark
     # Its own authority is of that day too.
     rm -f "$HALLMARK_DATA"/ca.*
     : >"$SCRATCH/logs/hallmark.ready"
     start hallmark bash -c 'exec env FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -f "-$5d" hallmark serve --data "$1" \
         --registry-address "$2" --server-address "$3" >"$4"' \
         serve "$HALLMARK_DATA" "$registry" "${server#https://}" "$SCRATCH/logs/hallmark.ready" "$1"
-    eventually 20 grep --quiet '^ready' "$SCRATCH/logs/hallmark.ready" || fail "hallmark serve was not ready $1 days ago"
+    eventually 60 grep --quiet '^ready' "$SCRATCH/logs/hallmark.ready" || fail "hallmark serve was not ready $1 days ago"
     line=$(hallmark_ready_line)
     REGISTRY=${line#*registry=http://} REGISTRY=${REGISTRY%% *}
     TRUST_SERVER=${line#*server=} TRUST_SERVER=${TRUST_SERVER%% *}

@@ -116,12 +116,21 @@ never_says "has expired already"
 [[ $(json_of_root) != "$certificate" ]] || fail "the root certificate is the old one"
 for user in old fresh; do read_by $user $gun/ahead; done
 
-step "targets, and a snapshot of the publisher's"
-for name in targets snapshot; do
-    refused $gun/$name "$name expired"
-    succeeds hallmark_of alice rescue --yes $gun/$name
-    for user in old fresh; do read_by $user $gun/$name; done
-done
+step "targets, by the key in a file, which is not imported"
+refused $gun/targets "targets expired"
+new_user lender
+cp "$(home alice)/passphrase" "$(home lender)/passphrase"
+exits 1 hallmark_of lender rescue --yes $gun/targets
+says "targets must be signed by 1 of the keys"
+key=$(grep --files-with-matches --fixed-strings "gun: $gun/targets" "$(home alice)"/.docker/trust/private/*)
+succeeds hallmark_of lender rescue --yes --key "$key" $gun/targets
+[[ -z $(find "$(home lender)/.docker" -name '*.key') ]] || fail "the key was imported"
+for user in old fresh; do read_by $user $gun/targets; done
+
+step "a snapshot of the publisher's, with targets"
+refused $gun/snapshot "snapshot expired"
+succeeds hallmark_of alice rescue --yes $gun/snapshot
+for user in old fresh; do read_by $user $gun/snapshot; done
 
 step "a delegation: who holds the key of targets rescues those, and leaves the delegation to its own key"
 refused $gun/delegation "targets expired"

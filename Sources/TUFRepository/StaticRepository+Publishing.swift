@@ -28,10 +28,12 @@ extension StaticRepository {
     }
 
     /// Signs online roles again that are due: the timestamp, the snapshot, and bins; or other roles too.
-    /// - Parameter includingOthers: whether to sign `targets` and delegated roles as well that are due, if their keys are at hand.
+    /// - Parameters:
+    ///   - includingOthers: whether to sign `targets` and delegated roles as well that are due, if their keys are at hand.
+    ///   - includingRoot: whether to sign the root as well if it is due.
     /// - Returns: what was published; nothing when nothing is due.
     /// - Throws: as ``publish()``.
-    package func refresh(includingOthers: Bool = false) async throws -> PublishOutcome {
+    package func refresh(includingOthers: Bool = false, includingRoot: Bool = false) async throws -> PublishOutcome {
         try await self.locked {
             var working = try await self.blocking {
                 var working = try self.working()
@@ -41,6 +43,10 @@ extension StaticRepository {
                 let pending = try self.pending.names().map(\.role)
                 for role in try self.due(in: &working, includingOthers: includingOthers) where !pending.contains(role) {
                     working.renewed.insert(role)
+                }
+                if includingRoot, let root = working.root, working.isDue(.root, root.expires), !pending.contains(.root)
+                {
+                    working.renewed.insert(.root)
                 }
                 return working
             }

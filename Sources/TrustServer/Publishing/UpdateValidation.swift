@@ -54,7 +54,9 @@ struct UpdateValidation {
     /// The version that a first timestamp and snapshot are above: that of the timestamp which a collection had at another server, if its
     /// publisher sends that along. Nothing else of it is looked at.
     var versionFloor: Int64 {
-        guard self.head == nil, let version = self.upload.files[.timestamp]?.claimedVersion else { return 0 }
+        guard self.head == nil, let timestamp = self.upload.files[.timestamp], let version = timestamp.claimedVersion,
+            (try? JSONParser.parse(timestamp.bytes)["signed"]?["_type"]?.string) == "Timestamp"
+        else { return 0 }
         return (0...Self.versionLimit / 2).contains(version) ? version : 0
     }
 

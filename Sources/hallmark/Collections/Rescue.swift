@@ -5,6 +5,7 @@ import ContentTrust
 import KeyStore
 import NotaryAPI
 import TUF
+import TUFRepository
 import TrustClient
 
 /// `hallmark rescue`
@@ -18,17 +19,15 @@ struct Rescue: AsyncParsableCommand {
 
             Shows what has expired and what it would do, asks, and does it as one publish. Where a role takes more signatures \
             than there are keys here, tuf/GUN/pending in the trust directory holds what others have to sign (hallmark sign); \
-            hallmark rescue publishes it then. For a directory: hallmark refresh --all.
+            hallmark rescue publishes it then.
+
+            In a directory: signs every role again that is due, the root included, with the keys at hand.
 
             Exit code 1 when keys are missing, 12 when signatures are, 14 when the server has gone back behind what is known here.
             """
     )
 
-    @Argument(
-        help: ArgumentHelp("The collection's globally unique name.", valueName: "gun"),
-        transform: GUN.init(argument:)
-    )
-    var gun: GUN
+    @OptionGroup var operand: CollectionOperand
 
     @Flag(name: [.customShort("n"), .long], help: "Only show what has expired and what would be done.")
     var dryRun = false
@@ -72,6 +71,10 @@ struct Rescue: AsyncParsableCommand {
     func validate() throws {
         guard (0...36500).contains(self.within) else { throw ValidationError("--within takes 0 to 36500 days") }
         for role in self.roles { try Self.check(role) }
+        try self.operand.collection.check(onlyServers: [
+            ("--dry-run", self.dryRun), ("--within", self.within != 0), ("--role", !self.roles.isEmpty),
+            ("--key", !self.keyFiles.isEmpty), ("--root-certificate", !self.certificateFiles.isEmpty),
+        ])
     }
 
     private static func check(_ text: String) throws {
@@ -82,13 +85,29 @@ struct Rescue: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let collection = try self.trust.managed(self.gun)
+        switch try self.operand.collection.changeable(by: "rescue") {
+        case .gun(let gun): try await self.rescue(gun)
+        case .directory(let directory): try await self.rescue(directory)
+        }
+    }
+
+    private func rescue(_ directory: String) async throws {
+        let repository = try await self.trust.repository(directory)
+        let outcome = try await repository.refresh(includingOthers: true, includingRoot: true)
+        var report = ChangeReport(directory, self.output)
+        report.add(published: outcome.published)
+        if outcome.published.isEmpty { report.say("Nothing is due.") }
+        report.finish()
+    }
+
+    private func rescue(_ gun: GUN) async throws {
+        let collection = try self.trust.managed(gun)
         var request = ManagedCollection.RescueRequest()
         request.days = self.within
         request.roles = self.roles.isEmpty ? nil : Set(self.roles.map { RoleName($0) })
         request.keyFiles = self.keyFiles.map(\.expandingTilde)
         request.certificateFiles = self.certificateFiles.map(\.expandingTilde)
-        let (isJSON, isDryRun, isYes, gun) = (self.output.output == .json, self.dryRun, self.yes, self.gun)
+        let (isJSON, isDryRun, isYes) = (self.output.output == .json, self.dryRun, self.yes)
         let rescue = try await collection.rescue(request) { plan in
             if !isJSON { RescueReport.show(plan, of: gun, isDryRun: isDryRun) }
             guard plan.obstacles.isEmpty else {
@@ -114,24 +133,28 @@ struct Rescue: AsyncParsableCommand {
             }
             return true
         }
-        try self.report(rescue, of: collection)
+        try self.report(rescue, of: gun, collection)
     }
 
-    private func report(_ rescue: ManagedCollection.Rescue, of collection: ManagedCollection) throws {
+    private func report(
+        _ rescue: ManagedCollection.Rescue,
+        of gun: GUN,
+        _ collection: ManagedCollection
+    ) throws {
         if self.output.output == .json {
-            JSONOutput.write(RescueReport(self.gun, rescue))
+            JSONOutput.write(RescueReport(gun, rescue))
         } else if rescue.plan?.isNeeded == false {
-            print("Nothing of \(self.gun) has expired\(self.within > 0 ? ", or will within \(self.within) days" : "").")
+            print("Nothing of \(gun) has expired\(self.within > 0 ? ", or will within \(self.within) days" : "").")
         } else if !rescue.published.isEmpty {
             let roles = rescue.published.map(\.text).joined(separator: ", ")
-            print("Successfully rescued \(self.gun): published \(roles)")
+            print("Successfully rescued \(gun): published \(roles)")
         }
         if !rescue.pending.isEmpty {
             let files = rescue.pending.map { collection.ceremonies.path(of: $0) }.joined(separator: ", ")
             throw TrustClientError(
                 .incomplete,
                 "nothing is published yet: other holders of keys have to sign \(files) with hallmark sign; then run hallmark "
-                    + "rescue \(self.gun) again"
+                    + "rescue \(gun) again"
             )
         }
         if let refusal = rescue.refusal {

@@ -53,7 +53,8 @@ enum ExitStatus: Int32, Sendable {
         case .notSigned:
             "hallmark list GUN shows what is signed, hallmark inspect REGISTRY/NAME the tags of an image."
         case .expired:
-            "If this machine's clock is right, the publisher has to publish again, or somebody holds newer metadata back."
+            "If this machine's clock is right, the publisher has to publish again (hallmark rescue), or somebody holds newer "
+                + "metadata back."
         case .rollback:
             "This is how an attack looks. If the server was put back from a backup, its publisher has to publish again."
         case .contentMismatch:
