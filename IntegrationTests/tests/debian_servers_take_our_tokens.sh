@@ -61,4 +61,7 @@ succeeds notary_of alice init --publish example.com/private/one
 NOTARY_AUTH=$(printf 'bob:bob-password' | base64)
 fails notary_of bob init --publish example.com/private/two
 says "not authorized"
-fails notary_of bob list example.com/private/one
+succeeds notary_of bob list example.com/private/one
+NOTARY_AUTH=$(printf 'carol:carol-password' | base64)
+new_user carol
+fails notary_of carol list example.com/private/one

@@ -40,7 +40,7 @@ fails without_trust carol docker pull "$REGISTRY/team/app:1"
 says "denied"
 fails as carol docker pull "$REGISTRY/team/app:1"
 fails without_trust nobody docker pull "$REGISTRY/team/app:1"
-says "this needs a login"
+says "pull access denied"
 fails as nobody docker pull "$REGISTRY/team/app:1"
 
 step "what is for everybody is pulled without a login"
