@@ -31,7 +31,7 @@ succeeds notary_of nobody verify $gun v2 --input content
 succeeds with_credentials alice:alice-password alice init --publish example.com/private/one
 succeeds with_credentials alice:alice-password alice add --publish example.com/private/one v1 content
 fails notary_of nobody list example.com/private/one
-says "unauthorized"
+says "not authorized"
 fails with_credentials carol:carol-password carol list example.com/private/one
 succeeds with_credentials bob:bob-password bob list example.com/private/one
 NOTARY_AUTH=$(printf bob:bob-password | base64) succeeds hallmark_of bob lookup example.com/private/one v1
