@@ -24,8 +24,8 @@ package struct HTTPClientLimits: Sendable {
     package var writes: Rate?
     /// The most requests with a body that are answered at once; nil for as many as it likes.
     package var uploads: Int?
-    /// Proxies whose `X-Forwarded-For` is believed.
-    package var trustedProxies: [IPNetwork] = []
+    /// Proxies whose word for their clients is taken.
+    package var trustedProxies = TrustedProxies()
     /// The most clients that are kept apart. Those not seen for longest are forgotten first.
     package var maximumClients = 100_000
 
@@ -104,7 +104,7 @@ package final class HTTPClientLimiter: Sendable {
     var clientCount: Int { self.state.withLock { $0.recent.count + $0.old.count } }
 
     func admit(_ request: HTTPRequest) -> Admission {
-        guard let client = self.client(of: request)?.client else { return .admitted(nil) }
+        guard let client = self.limits.trustedProxies.client(of: request)?.client else { return .admitted(nil) }
         let isWrite = ![.GET, .HEAD, .OPTIONS].contains(request.method)
         let now = self.now()
         return self.state.withLock { state in
@@ -145,27 +145,6 @@ package final class HTTPClientLimiter: Sendable {
             let count = state.uploads[client, default: 1] - 1
             state.uploads[client] = count > 0 ? count : nil
         }
-    }
-
-    // MARK: Who it is
-
-    /// The peer, or the last address before those of trusted proxies. Nil for a peer without an address.
-    func client(of request: HTTPRequest) -> IPAddress? {
-        guard let peer = request.remoteAddress.flatMap({ IPAddress($0) }) else { return nil }
-        guard self.isTrusted(peer) else { return peer }
-        var client = peer
-        let forwarded = request.headers["X-Forwarded-For"].flatMap { $0.split(separator: ",") }
-        for text in forwarded.reversed() {
-            // What stands before something that is no address was written by nobody who is trusted.
-            guard let address = IPAddress(text) else { break }
-            client = address
-            guard self.isTrusted(address) else { break }
-        }
-        return client
-    }
-
-    private func isTrusted(_ address: IPAddress) -> Bool {
-        self.limits.trustedProxies.contains { $0.contains(address) }
     }
 }
 

@@ -3,7 +3,7 @@
 import NIOCore
 
 /// An IP address in sixteen bytes: one of version 4 as IPv6 writes it (`::ffff:0:0/96`).
-struct IPAddress: Sendable, Hashable {
+struct IPAddress: Sendable, Hashable, CustomStringConvertible {
     let high: UInt64
     let low: UInt64
 
@@ -49,6 +49,17 @@ struct IPAddress: Sendable, Hashable {
     }
 
     var isVersion4: Bool { self.high == 0 && self.low >> 32 == 0xFFFF }
+
+    /// As it is written, without the last half where that is nothing.
+    var description: String {
+        if self.isVersion4 {
+            return (0..<4).map { "\(self.low >> (24 - 8 * UInt64($0)) & 0xFF)" }.joined(separator: ".")
+        }
+        func groups(_ half: UInt64) -> String {
+            (0..<4).map { String(half >> (48 - 16 * UInt64($0)) & 0xFFFF, radix: 16) }.joined(separator: ":")
+        }
+        return self.low == 0 ? groups(self.high) + "::" : groups(self.high) + ":" + groups(self.low)
+    }
 
     /// Whom a limit counts: an address of version 4, of version 6 the network of one customer.
     var client: IPAddress { self.isVersion4 ? self : IPAddress(high: self.high, low: 0) }

@@ -20,7 +20,6 @@ final class TokenResponder: HTTPResponder {
     private let verifier: PasswordVerifier
     private let limiter: LoginLimiter
     private let refreshTokens: RefreshTokens
-    private let addresses: ClientAddress
     private let requests: MetricCounter
     private let logger: Logger
     private let now: @Sendable () -> Int64
@@ -44,7 +43,6 @@ final class TokenResponder: HTTPResponder {
         )
         self.limiter = LoginLimiter(now: clock)
         self.refreshTokens = RefreshTokens(key: keys.refreshKey, lifetime: configuration.refreshLifetime)
-        self.addresses = ClientAddress(trustedProxies: configuration.trustedProxies)
         self.requests = metrics.counter(
             "hallmark_token_requests_total",
             help: "Requests for tokens by result.",
@@ -86,7 +84,7 @@ final class TokenResponder: HTTPResponder {
         }
         let service = try self.service(grant)
         let access = self.access.current
-        let address = self.addresses.key(of: request)
+        let address = self.configuration.trustedProxies.clientText(of: request)
         let subject = try await self.subject(grant.credential, access, address)
         return try self.reply(to: grant, service: service, subject, access)
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import HTTPService
+
 /// What a token service is about.
 package struct TokenServiceConfiguration: Sendable {
     /// The name of the issuer unless another is given.
@@ -31,8 +33,8 @@ package struct TokenServiceConfiguration: Sendable {
     package var interval = Duration.seconds(1)
     /// The pause between two looks at the age of the signing key.
     package var keyInterval = Duration.seconds(600)
-    /// Proxies whose `X-Forwarded-For` is believed, as addresses.
-    package var trustedProxies: Set<String> = []
+    /// Proxies whose word for their clients is taken, by the limits on failed logins.
+    package var trustedProxies = TrustedProxies()
 
     package init(usersPath: String, directory: String, registryServices: [String], trustServices: [String]) {
         self.usersPath = usersPath

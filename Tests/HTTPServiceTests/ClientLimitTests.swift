@@ -75,21 +75,21 @@ struct ClientLimitTests {
     @Test(
         "The forwarded address counts from trusted proxies only, and only what they wrote",
         arguments: [
-            ("10.1.2.3", "198.51.100.7", "198.51.100.7"),
-            ("10.1.2.3", "203.0.113.9, 198.51.100.7, 10.0.0.2", "198.51.100.7"),
-            ("10.1.2.3", "[2001:db8::5]:443", "2001:db8::5"),
-            ("10.1.2.3", "198.51.100.7:1234", "198.51.100.7"),
-            ("10.1.2.3", "198.51.100.7, unknown", "10.1.2.3"),
-            ("fd00::1", "198.51.100.7", "198.51.100.7"),
-            ("192.0.2.1", "198.51.100.7", "192.0.2.1"),
+            ("10.1.2.3", "198.51.100.7", "198.51.100.7", "198.51.100.7"),
+            ("10.1.2.3", "203.0.113.9, 198.51.100.7, 10.0.0.2", "198.51.100.7", "198.51.100.7"),
+            ("10.1.2.3", "[2001:db8::5]:443", "2001:db8::5", "2001:db8:0:0::"),
+            ("10.1.2.3", "198.51.100.7:1234", "198.51.100.7", "198.51.100.7"),
+            ("10.1.2.3", "198.51.100.7, unknown", "10.1.2.3", "10.1.2.3"),
+            ("fd00::1", "198.51.100.7", "198.51.100.7", "198.51.100.7"),
+            ("192.0.2.1", "198.51.100.7", "192.0.2.1", "192.0.2.1"),
         ]
     )
-    func proxies(peer: String, forwarded: String, client: String) throws {
-        let limiter = Self.limiter {
-            $0.trustedProxies = ["10.0.0.0/8", "fd00::/8"].compactMap(IPNetwork.init)
-        }
+    func proxies(peer: String, forwarded: String, client: String, text: String) throws {
+        let proxies = TrustedProxies(["10.0.0.0/8", "fd00::/8"].compactMap(IPNetwork.init))
         let expected = IPAddress(try SocketAddress(ipAddress: client, port: 1))
-        #expect(limiter.client(of: try Self.request(from: peer, forwarded: forwarded)) == expected)
+        let request = try Self.request(from: peer, forwarded: forwarded)
+        #expect(proxies.client(of: request) == expected)
+        #expect(proxies.clientText(of: request) == text)
     }
 
     @Test(

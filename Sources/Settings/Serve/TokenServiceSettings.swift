@@ -5,7 +5,7 @@ package enum TokenServiceSettings: SettingGroup {
     package static let title = "Users and rules"
     package static let settings = [
         Self.users.declaration, Self.rules.declaration, Self.lifetime.declaration, Self.keys.declaration,
-        Self.realm.declaration, Self.registryNames.declaration, Self.trustedProxies.declaration,
+        Self.realm.declaration, Self.registryNames.declaration,
     ]
 
     package static let users = Setting(
@@ -58,13 +58,5 @@ package enum TokenServiceSettings: SettingGroup {
         option: "token-registry",
         help:
             "A further name under which clients know the registry: its images' collections have the rules of the images."
-    )
-
-    package static let trustedProxies = Setting(
-        "tokens.trusted-proxies",
-        .list(of: .text("address")),
-        default: [],
-        option: "token-proxy",
-        help: "The address of a proxy whose X-Forwarded-For is believed, for the limits on failed logins."
     )
 }

@@ -95,7 +95,13 @@ extension HTTPClientLimits {
         self.reads = settings[OperationsSettings.readRate].map(Rate.init)
         self.writes = settings[OperationsSettings.writeRate].map(Rate.init)
         self.uploads = settings[OperationsSettings.uploads]
-        self.trustedProxies = settings[OperationsSettings.trustedProxies].compactMap(IPNetwork.init)
+        self.trustedProxies = TrustedProxies(settings)
+    }
+}
+
+extension TrustedProxies {
+    init(_ settings: SettingValues) {
+        self.init(settings[OperationsSettings.trustedProxies].compactMap(IPNetwork.init))
     }
 }
 

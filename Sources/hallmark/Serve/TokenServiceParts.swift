@@ -55,7 +55,7 @@ struct TokenServiceParts {
         )
         configuration.rulesPath = settings[TokenServiceSettings.rules]?.expandingTilde
         configuration.tokenLifetime = Int64(settings[TokenServiceSettings.lifetime])
-        configuration.trustedProxies = Set(settings[TokenServiceSettings.trustedProxies])
+        configuration.trustedProxies = TrustedProxies(settings)
         do {
             let service = try await TokenService.open(configuration, logger: logger, metrics: metrics)
             func verifier(_ name: String) async throws -> TokenVerifier {
