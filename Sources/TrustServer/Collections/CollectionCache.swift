@@ -62,15 +62,21 @@ final class CollectionCache: Sendable {
         }
     }
 
-    /// A collection has gone to a new state.
+    /// A collection has gone to a new state. What the files replace is forgotten: hardly anybody asks for it any more, and those
+    /// who do find it in the database.
     func advance(to head: CollectionHead, files: [ServedFile]) {
         let stripe = Self.stripe(of: head.gun)
+        func key(_ role: RoleName, _ hash: String) -> FileKey {
+            FileKey(gun: head.gun, role: role, reference: .sha256(hash))
+        }
         self.state.withLock { state in
+            let before = state.heads.value(for: head.gun)
             state.generations[stripe] &+= 1
             state.heads.insert(head, for: head.gun, cost: head.cost)
             for file in files {
-                let key = FileKey(gun: head.gun, role: file.file.role, reference: .sha256(file.file.sha256))
-                state.files.insert(file, for: key, cost: file.cost)
+                let role = file.file.role
+                if let replaced = before?.sha256(of: role) { state.files.remove(key(role, replaced)) }
+                state.files.insert(file, for: key(role, file.file.sha256), cost: file.cost)
             }
         }
     }
