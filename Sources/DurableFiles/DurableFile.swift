@@ -33,7 +33,10 @@ package enum DurableFile {
     }
 
     /// Writes a file in place of one of that name, with the owner and the mode of that one: whoever could read it still can.
-    /// - Parameter permissions: the mode where there is none yet.
+    /// - Parameters:
+    ///   - path: the file; a link is followed.
+    ///   - bytes: all of its new content.
+    ///   - permissions: the mode where there is none yet.
     /// - Throws: ``FileSystemError``, also where it cannot be given to that owner.
     package static func update(_ path: String, with bytes: [UInt8], permissions: UInt16 = 0o600) throws {
         var status = stat()

@@ -13,6 +13,7 @@ package struct DiskSpace: Sendable {
     let least: Int64
 
     /// - Parameters:
+    ///   - directory: any directory of the file system in question.
     ///   - least: how many bytes must be free.
     package init(directory: String, least: Int64 = 256 << 20) {
         self.directory = directory

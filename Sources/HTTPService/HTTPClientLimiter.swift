@@ -11,7 +11,9 @@ package struct HTTPClientLimits: Sendable {
         package var perSecond: Double
         package var burst: Double
 
-        /// - Parameter burst: ten seconds' worth when nil.
+        /// - Parameters:
+        ///   - perSecond: requests a second on average.
+        ///   - burst: how many at once; ten seconds' worth when nil.
         package init(perSecond: Double, burst: Double? = nil) {
             self.perSecond = max(0.001, perSecond)
             self.burst = max(1, burst ?? 10 * perSecond)
@@ -91,7 +93,9 @@ package final class HTTPClientLimiter: Sendable {
     private let now: @Sendable () -> Double
     private let state = Mutex(State())
 
-    /// - Parameter now: seconds of a clock that only goes forward.
+    /// - Parameters:
+    ///   - limits: what each client may do.
+    ///   - now: seconds of a clock that only goes forward.
     package init(
         _ limits: HTTPClientLimits,
         now: @escaping @Sendable () -> Double = { Double(NIODeadline.now().uptimeNanoseconds) / 1e9 }

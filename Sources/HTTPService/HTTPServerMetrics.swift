@@ -37,7 +37,9 @@ package final class HTTPServerMetrics: Sendable {
     private let handshakeFailures: MetricCounter.Cell
     private let cells = Mutex<[Key: Cells]>([:])
 
-    /// - Parameter service: tells the servers of one process apart.
+    /// - Parameters:
+    ///   - metrics: where the numbers are shown.
+    ///   - service: tells the servers of one process apart.
     package init(_ metrics: Metrics, service: String) {
         self.service = service
         self.requests = metrics.counter(

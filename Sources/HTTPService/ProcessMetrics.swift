@@ -4,7 +4,10 @@ import Foundation
 
 /// What Prometheus' own client libraries tell of a process, under their names; read when it is asked for.
 package enum ProcessMetrics {
-    /// - Parameter root: where `/proc` is.
+    /// Has them shown.
+    /// - Parameters:
+    ///   - metrics: the page that they are shown on.
+    ///   - root: where `/proc` is.
     package static func register(on metrics: Metrics, root: String = "/proc") {
         let memory = metrics.gauge("process_resident_memory_bytes", help: "Memory in use.")
         let files = metrics.gauge("process_open_fds", help: "Files and sockets open.")

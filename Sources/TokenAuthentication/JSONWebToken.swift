@@ -45,10 +45,14 @@ package enum JSONWebToken {
 
         /// Claims of a token that holds from its making on.
         /// - Parameters:
+        ///   - issuer: Who made it.
+        ///   - subject: Whom it is for; empty for whoever is not logged in.
+        ///   - audience: The services that it is for.
         ///   - issuedAt: In seconds since 1970.
         ///   - expires: In seconds since 1970.
         ///   - notBefore: In seconds since 1970; the time of making when nil.
         ///   - id: Different for each token.
+        ///   - access: What it grants.
         package init(
             issuer: String,
             subject: String,

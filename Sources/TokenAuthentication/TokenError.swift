@@ -32,7 +32,9 @@ package struct TokenError: Error, Sendable, Equatable, CustomStringConvertible {
     package let code: Code
     package let message: String
 
-    /// - Parameter message: may quote what came from outside.
+    /// - Parameters:
+    ///   - code: The kind of error.
+    ///   - message: May quote what came from outside.
     package init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message.loggable(upTo: 2048)

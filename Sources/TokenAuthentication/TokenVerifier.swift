@@ -40,6 +40,8 @@ package final class TokenVerifier: Service, Sendable {
 
     /// A verifier with the keys of the configuration's files.
     /// - Parameters:
+    ///   - configuration: Whose tokens count, and the files with the keys.
+    ///   - logger: Is told of files that cannot be read later, and of tokens that are refused.
     ///   - now: The time that tokens and certificates are compared with.
     ///   - sleep: Waits for that long; tests give their own.
     /// - Throws: ``TokenError`` that names the setting or the file, and what is wrong with it.

@@ -58,6 +58,8 @@ package struct Setting<Value: Sendable>: Sendable {
     /// A setting that always has a value.
     /// - Parameters:
     ///   - key: its path in a file.
+    ///   - type: what values it takes.
+    ///   - fallback: its value where none is given.
     ///   - otherwise: what its default means, for the table.
     ///   - option: the name of its option without dashes, where that does not follow from the key.
     ///   - variables: its variables, where they do not follow from the key. The first that is not empty counts.
@@ -87,7 +89,14 @@ package struct Setting<Value: Sendable>: Sendable {
     }
 
     /// A setting that may have none.
-    /// - Parameter otherwise: what happens then, for help and table.
+    /// - Parameters:
+    ///   - key: its path in a file.
+    ///   - type: what values it takes.
+    ///   - otherwise: what happens without one, for help and table.
+    ///   - option: the name of its option without dashes, where that does not follow from the key.
+    ///   - variables: its variables, where they do not follow from the key. The first that is not empty counts.
+    ///   - isMain: whether its section may stand for it in a file: `database: URL` for `database.url`.
+    ///   - help: one sentence or two.
     package init<Wrapped>(
         _ key: String,
         _ type: SettingType<Wrapped>,

@@ -54,6 +54,12 @@ package struct SettingType<Value: Sendable>: Sendable {
 
     /// A type of one word.
     /// - Parameters:
+    ///   - name: what the table calls it.
+    ///   - expected: what errors say that a value should be.
+    ///   - placeholder: what help shows for a value.
+    ///   - isPath: whether it names a file, relative to the file that it stands in.
+    ///   - keywords: words that are no path where it is one.
+    ///   - hidingSecrets: a value as it may be shown.
     ///   - text: how a value is written.
     ///   - parse: gives nil for what is none.
     package static func word(
@@ -114,7 +120,9 @@ extension SettingType {
 
 extension SettingType where Value == String {
     /// Any text but none.
-    /// - Parameter placeholder: what it is, in a word.
+    /// - Parameters:
+    ///   - placeholder: what it is, in a word.
+    ///   - expected: what errors say that it should be; nil for the placeholder.
     package static func text(_ placeholder: String, expected: String? = nil) -> Self {
         .word(
             "text",

@@ -7,6 +7,7 @@ package struct SettingsYAML {
     private let showsSecrets: Bool
 
     /// - Parameters:
+    ///   - values: the settings.
     ///   - showsOrigins: whether a comment tells where each value comes from.
     ///   - showsSecrets: whether passwords are written out.
     package init(_ values: SettingValues, showsOrigins: Bool = false, showsSecrets: Bool = false) {
