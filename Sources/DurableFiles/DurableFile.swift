@@ -34,7 +34,7 @@ package enum DurableFile {
 
     /// Writes a file in place of one of that name, with the owner and the mode of that one: whoever could read it still can.
     /// - Parameters:
-    ///   - path: the file; a link is followed.
+    ///   - path: the file.
     ///   - bytes: all of its new content.
     ///   - permissions: the mode where there is none yet.
     /// - Throws: ``FileSystemError``, also where it cannot be given to that owner.
