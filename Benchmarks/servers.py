@@ -40,36 +40,8 @@ def pinned(core, niceness):
     return prepare
 
 
-# As Notary's migrations make them.
-NOTARY_SCHEMA = {
-    "notaryserver": """
-        CREATE TABLE tuf_files (
-            id SERIAL PRIMARY KEY,
-            created_at TIMESTAMP NULL, updated_at TIMESTAMP NULL, deleted_at TIMESTAMP NULL,
-            gun VARCHAR(255) NOT NULL, role VARCHAR(255) NOT NULL, version INTEGER NOT NULL,
-            data BYTEA NOT NULL, sha256 CHAR(64) DEFAULT NULL,
-            UNIQUE (gun, role, version)
-        );
-        CREATE INDEX tuf_files_sha256_idx ON tuf_files (sha256);
-        CREATE TABLE change_category (category VARCHAR(20) PRIMARY KEY);
-        INSERT INTO change_category VALUES ('update'), ('deletion');
-        CREATE TABLE changefeed (
-            id SERIAL PRIMARY KEY, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
-            gun VARCHAR(255) NOT NULL, version INTEGER NOT NULL, sha256 CHAR(64) DEFAULT NULL,
-            category VARCHAR(20) NOT NULL DEFAULT 'update' REFERENCES change_category
-        );
-        CREATE INDEX idx_changefeed_gun ON changefeed (gun);""",
-    "notarysigner": """
-        CREATE TABLE private_keys (
-            id SERIAL PRIMARY KEY,
-            created_at TIMESTAMP NULL, updated_at TIMESTAMP NULL, deleted_at TIMESTAMP NULL,
-            key_id VARCHAR(255) NOT NULL, encryption_alg VARCHAR(255) NOT NULL, keywrap_alg VARCHAR(255) NOT NULL,
-            algorithm VARCHAR(50) NOT NULL, passphrase_alias VARCHAR(50) NOT NULL,
-            public BYTEA NOT NULL, private BYTEA NOT NULL,
-            gun VARCHAR(255) NOT NULL, role VARCHAR(255) NOT NULL, last_used TIMESTAMP NULL,
-            CONSTRAINT key_id UNIQUE (key_id), CONSTRAINT key_id_2 UNIQUE (key_id, algorithm)
-        );""",
-}
+# The databases of Notary, as its migrations make them.
+NOTARY_SCHEMA = pathlib.Path(__file__).resolve().parent.parent / "IntegrationTests/notary-schema"
 
 
 # Every row of the collection again under each new name; ids of keys and of rows are new too.
@@ -330,9 +302,9 @@ class Notary(Server):
     def start(self, answering=None):
         if self.postgresql:
             self.environment = {"NOTARY_SIGNER_DEFAULT_ALIAS": "bench", "NOTARY_SIGNER_BENCH": "the passphrase"}
-            for database, schema in NOTARY_SCHEMA.items():
-                self.postgresql.sql("postgres", f"CREATE DATABASE {database}")
-                self.postgresql.sql(database, schema)
+            for schema in NOTARY_SCHEMA.glob("*.sql"):
+                self.postgresql.sql("postgres", f"CREATE DATABASE {schema.stem}")
+                self.postgresql.sql(schema.stem, schema.read_text())
         self.spawn("notary-signer", "-config", str(self.directory / "signer.json"))
         await_port(self.signer_port)
         self.spawn("notary-server", "-config", str(self.directory / "server.json"))

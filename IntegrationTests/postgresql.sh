@@ -65,37 +65,8 @@ crash_postgresql() {
 make_notary_databases() {
     sql postgres "CREATE DATABASE notaryserver"
     sql postgres "CREATE DATABASE notarysigner"
-    sql notaryserver "
-        CREATE TABLE schema_migrations (version BIGINT NOT NULL PRIMARY KEY, dirty BOOLEAN NOT NULL);
-        INSERT INTO schema_migrations VALUES (2, false);
-        CREATE TABLE tuf_files (
-            id SERIAL PRIMARY KEY,
-            created_at TIMESTAMP NULL, updated_at TIMESTAMP NULL, deleted_at TIMESTAMP NULL,
-            gun VARCHAR(255) NOT NULL, role VARCHAR(255) NOT NULL, version INTEGER NOT NULL,
-            data BYTEA NOT NULL, sha256 CHAR(64) DEFAULT NULL,
-            UNIQUE (gun, role, version)
-        );
-        CREATE INDEX tuf_files_sha256_idx ON tuf_files (sha256);
-        CREATE TABLE change_category (category VARCHAR(20) PRIMARY KEY);
-        INSERT INTO change_category VALUES ('update'), ('deletion');
-        CREATE TABLE changefeed (
-            id SERIAL PRIMARY KEY, created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
-            gun VARCHAR(255) NOT NULL, version INTEGER NOT NULL, sha256 CHAR(64) DEFAULT NULL,
-            category VARCHAR(20) NOT NULL DEFAULT 'update' REFERENCES change_category
-        );
-        CREATE INDEX idx_changefeed_gun ON changefeed (gun);"
-    sql notarysigner "
-        CREATE TABLE schema_migrations (version BIGINT NOT NULL PRIMARY KEY, dirty BOOLEAN NOT NULL);
-        INSERT INTO schema_migrations VALUES (1, false);
-        CREATE TABLE private_keys (
-            id SERIAL PRIMARY KEY,
-            created_at TIMESTAMP NULL, updated_at TIMESTAMP NULL, deleted_at TIMESTAMP NULL,
-            key_id VARCHAR(255) NOT NULL, encryption_alg VARCHAR(255) NOT NULL, keywrap_alg VARCHAR(255) NOT NULL,
-            algorithm VARCHAR(50) NOT NULL, passphrase_alias VARCHAR(50) NOT NULL,
-            public BYTEA NOT NULL, private BYTEA NOT NULL,
-            gun VARCHAR(255) NOT NULL, role VARCHAR(255) NOT NULL, last_used TIMESTAMP NULL,
-            CONSTRAINT key_id UNIQUE (key_id), CONSTRAINT key_id_2 UNIQUE (key_id, algorithm)
-        );"
+    local database
+    for database in notaryserver notarysigner; do sql $database "$(<"$HERE/notary-schema/$database.sql")"; done
 }
 
 # The passphrase of the signer's keys, for Notary's signer as for ours.
