@@ -33,6 +33,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -56,7 +57,10 @@ let package = Package(
         .target(name: "OCI", dependencies: ["DurableFiles", crypto, "CZlib"]),
         .target(
             name: "Database",
-            dependencies: ["DurableFiles", .product(name: "GRDB", package: "GRDB.swift"), logging]
+            dependencies: [
+                "DurableFiles", .product(name: "GRDB", package: "GRDB.swift"), logging,
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]
         ),
         .target(name: "CProcess"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DequeModule
 package import Logging
 import Synchronization
 
@@ -21,7 +22,7 @@ package final class PostgreSQLDatabase: SQLDatabase {
     private let counts = PostgreSQLCounts()
 
     private struct State {
-        var requests = PostgreSQLRequestQueue()
+        var requests: Deque<PostgreSQLRequest> = []
         var workers = 0
         var idle: [PostgreSQLWorker] = []
         var isClosing = false
@@ -172,31 +173,6 @@ package final class PostgreSQLDatabase: SQLDatabase {
             return state.whenClosed
         }
         for continuation in waiting { continuation.resume() }
-    }
-}
-
-/// Requests in the order in which they came.
-private struct PostgreSQLRequestQueue {
-    private var waiting: [PostgreSQLRequest?] = []
-    private var first = 0
-
-    var count: Int { self.waiting.count - self.first }
-
-    mutating func append(_ request: PostgreSQLRequest) {
-        self.waiting.append(request)
-    }
-
-    mutating func popFirst() -> PostgreSQLRequest? {
-        guard self.first < self.waiting.count else { return nil }
-        let request = self.waiting[self.first]
-        self.waiting[self.first] = nil
-        self.first += 1
-        // What is behind us is given back when it is more than what is ahead: each request is moved once at most on average.
-        if self.first * 2 > self.waiting.count {
-            self.waiting.removeFirst(self.first)
-            self.first = 0
-        }
-        return request
     }
 }
 
