@@ -32,6 +32,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-atomics", from: "1.3.0"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -80,6 +81,14 @@ let package = Package(
         .target(
             name: "HTTPAccess",
             dependencies: ["PercentEncoding", nioCore, nioPosix, nioHTTP1, nioSSL, nioFoundation, httpClient]
+        ),
+        // Buckets and objects, for what is too large for one machine.
+        .target(
+            name: "S3Client",
+            dependencies: [
+                "DurableFiles", "PercentEncoding", "HTTPAccess", crypto, logging, nioCore, nioPosix, nioHTTP1, nioSSL,
+                nioFoundation, httpClient,
+            ]
         ),
         .target(
             name: "HTTPService",
@@ -147,9 +156,10 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "DurableFiles", "PercentEncoding", "OCI", "Database", "HTTPService", "TokenAuthentication", crypto,
-                logging, nioCore, nioPosix,
-                nioHTTP1, nioFoundation, serviceLifecycle,
+                "DurableFiles", "PercentEncoding", "OCI", "Database", "S3Client", "HTTPAccess", "HTTPService", "Settings",
+                "TokenAuthentication", .product(name: "Yams", package: "Yams"),
+                .product(name: "Atomics", package: "swift-atomics"), crypto, logging, nioCore, nioPosix, nioHTTP1, nioSSL,
+                nioFoundation, httpClient, serviceLifecycle,
             ]
         ),
 
@@ -178,7 +188,7 @@ let package = Package(
             dependencies: [
                 "CProcess", "DurableFiles", "TUF", "OCI", "Database", "KeyStore", "Ceremony", "NotaryAPI",
                 "SignerAPI", "HTTPService", "TrustClient", "TUFRepository", "Updater", "RegistryClient", "TrustSigner",
-                "TrustServer", "Registry", "ContentTrust", "Settings", "TokenAuthentication", "TokenService", crypto,
+                "TrustServer", "Registry", "S3Client", "ContentTrust", "Settings", "TokenAuthentication", "TokenService", crypto,
                 x509, asn1, logging, nioCore, nioHTTP1, serviceLifecycle, unixSignals,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
@@ -219,6 +229,10 @@ let package = Package(
         .testTarget(name: "KeyStoreTests", dependencies: ["KeyStore", "TUF", crypto]),
         .testTarget(name: "CeremonyTests", dependencies: ["Ceremony", "DurableFiles", "KeyStore", "TUF", crypto]),
         .testTarget(name: "HTTPAccessTests", dependencies: ["HTTPAccess", httpClient]),
+        .testTarget(
+            name: "S3ClientTests",
+            dependencies: ["S3Client", "HTTPAccess", crypto, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient]
+        ),
         .testTarget(
             name: "HTTPServiceTests",
             dependencies: ["HTTPService", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient]
@@ -290,7 +304,7 @@ let package = Package(
         .testTarget(
             name: "RegistryTests",
             dependencies: [
-                "Registry", "DurableFiles", "OCI", "Database", "DatabaseTesting", "HTTPService",
+                "Registry", "DurableFiles", "OCI", "Database", "DatabaseTesting", "HTTPService", "S3Client",
                 "TokenAuthentication", "TokenTesting", crypto, logging, nioCore, nioPosix, nioHTTP1, httpClient,
             ]
         ),

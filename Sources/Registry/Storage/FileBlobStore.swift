@@ -57,7 +57,7 @@ package final class FileBlobStore: BlobStore {
     }
 
     package func uploadSize(_ key: UploadKey) async throws -> Int64? {
-        try await self.threads.blocking { try Self.status(self.path(of: key)).map { Int64($0.st_size) } }
+        try await self.threads.blocking { try FileStatus(path: self.path(of: key))?.size }
     }
 
     package func removeUpload(_ key: UploadKey) async throws -> Bool {
@@ -69,13 +69,9 @@ package final class FileBlobStore: BlobStore {
             var removed = 0
             for name in try FileManager.default.contentsOfDirectory(atPath: self.uploads) {
                 let path = self.uploads + "/" + name
-                guard let status = try Self.status(path) else { continue }
-                #if canImport(Glibc)
-                let written = TimeInterval(status.st_mtim.tv_sec)
-                #else
-                let written = TimeInterval(status.st_mtimespec.tv_sec)
-                #endif
-                guard written < time.timeIntervalSince1970 else { continue }
+                guard let status = try FileStatus(path: path),
+                    TimeInterval(status.modifiedAt) < time.timeIntervalSince1970
+                else { continue }
                 if try Self.remove(path) { removed += 1 }
             }
             return removed
@@ -118,7 +114,7 @@ package final class FileBlobStore: BlobStore {
     }
 
     package func blobSize(_ digest: Digest) async throws -> Int64? {
-        try await self.threads.blocking { try Self.status(self.path(of: digest)).map { Int64($0.st_size) } }
+        try await self.threads.blocking { try FileStatus(path: self.path(of: digest))?.size }
     }
 
     package func body(of digest: Digest, size: Int64, range: Range<Int64>) async throws -> HTTPResponse.Body? {
@@ -129,8 +125,7 @@ package final class FileBlobStore: BlobStore {
             }
             guard let descriptor = opened else { return nil }
             let file = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: descriptor)
-            var status = stat()
-            guard fstat(descriptor, &status) == 0, Int64(status.st_size) == size else {
+            guard let status = try? FileStatus(descriptor: descriptor, path: path), status.size == size else {
                 try file.close()
                 return nil
             }
@@ -158,7 +153,7 @@ extension FileBlobStore {
             let parent = "\(root)/blobs/\(algorithm.rawValue)"
             // Made when the others are durable, so where it is they are, and a start need not look for each.
             let last = parent + "/ff"
-            if try self.status(last) != nil { continue }
+            if try FileStatus(path: last) != nil { continue }
             let names = (UInt8.min...UInt8.max).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
             try self.makeDirectory(parent)
             for name in names.dropLast() { try self.makeDirectory(parent + "/" + name) }
@@ -182,14 +177,6 @@ extension FileBlobStore {
             return try call()
         } catch let error as FileSystemError where error.number == ENOENT {
             return nil
-        }
-    }
-
-    private static func status(_ path: String) throws -> stat? {
-        try self.unlessMissing {
-            var status = stat()
-            try systemCall("stat", path) { lstat(path, &status) }
-            return status
         }
     }
 

@@ -33,16 +33,13 @@ final class FileUpload: BlobUpload {
         self.threads = threads
         let flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (isNew ? O_CREAT | O_EXCL : 0)
         self.descriptor = try systemCall("open", path) { open(path, flags, 0o600) }
-        var status = stat()
-        let descriptor = self.descriptor
         do {
-            try systemCall("fstat", path) { fstat(descriptor, &status) }
+            self.initialSize = try FileStatus(descriptor: self.descriptor, path: path).size
         } catch {
             // deinit does not run for an object whose init throws.
-            _ = Self.closeDescriptor(descriptor)
+            _ = Self.closeDescriptor(self.descriptor)
             throw error
         }
-        self.initialSize = Int64(status.st_size)
     }
 
     deinit { _ = Self.closeDescriptor(self.descriptor) }
