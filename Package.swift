@@ -156,9 +156,11 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "DurableFiles", "PercentEncoding", "OCI", "Database", "S3Client", "HTTPAccess", "HTTPService", "Settings",
+                "DurableFiles", "PercentEncoding", "OCI", "Database", "S3Client", "HTTPAccess", "HTTPService",
+                "Settings",
                 "TokenAuthentication", .product(name: "Yams", package: "Yams"),
-                .product(name: "Atomics", package: "swift-atomics"), crypto, logging, nioCore, nioPosix, nioHTTP1, nioSSL,
+                .product(name: "Atomics", package: "swift-atomics"), crypto, logging, nioCore, nioPosix, nioHTTP1,
+                nioSSL,
                 nioFoundation, httpClient, serviceLifecycle,
             ]
         ),
@@ -188,7 +190,8 @@ let package = Package(
             dependencies: [
                 "CProcess", "DurableFiles", "TUF", "OCI", "Database", "KeyStore", "Ceremony", "NotaryAPI",
                 "SignerAPI", "HTTPService", "TrustClient", "TUFRepository", "Updater", "RegistryClient", "TrustSigner",
-                "TrustServer", "Registry", "S3Client", "ContentTrust", "Settings", "TokenAuthentication", "TokenService", crypto,
+                "TrustServer", "Registry", "S3Client", "ContentTrust", "Settings", "TokenAuthentication",
+                "TokenService", crypto,
                 x509, asn1, logging, nioCore, nioHTTP1, serviceLifecycle, unixSignals,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
