@@ -14,6 +14,8 @@ package struct FileStatus: Sendable, Equatable {
     package let size: Int64
     /// When it was last written, in Unix seconds.
     package let modifiedAt: Int64
+    /// When its content, names or rights last changed, in Unix seconds.
+    package let changedAt: Int64
     /// False for a directory, symbolic link, pipe or device.
     package let isRegular: Bool
     /// True for a directory.
@@ -49,8 +51,10 @@ package struct FileStatus: Sendable, Equatable {
         self.size = Int64(status.st_size)
         #if canImport(Darwin)
         self.modifiedAt = Int64(status.st_mtimespec.tv_sec)
+        self.changedAt = Int64(status.st_ctimespec.tv_sec)
         #else
         self.modifiedAt = Int64(status.st_mtim.tv_sec)
+        self.changedAt = Int64(status.st_ctim.tv_sec)
         #endif
         self.isRegular = status.st_mode & S_IFMT == S_IFREG
         self.isDirectory = status.st_mode & S_IFMT == S_IFDIR

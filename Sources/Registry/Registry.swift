@@ -34,7 +34,9 @@ package struct Registry: Sendable {
         package var allowsAnonymousMount = true
         /// Whether indexes may list manifests that are not there. Default: false.
         package var allowsSparseIndexes = false
-        /// The memory for ready replies, in bytes. 0 turns the cache off, as several processes on one database need.
+        /// How many seconds a client may rely on having been told that something exists. Default: a day.
+        package var graceTime: TimeInterval = 24 * 60 * 60
+        /// The memory for ready replies, in bytes. 0 turns the cache off, as several instances on one database need.
         /// Default: 64 MiB.
         package var cacheSize = 64 << 20
 
@@ -51,7 +53,6 @@ package struct Registry: Sendable {
     package var services: [any Service] { [self.maintenance] }
 
     private let blobs: any BlobStore
-    private let seen: SeenBlobs
 
     /// Opens a registry. The database must be the registry's own; it is not closed by ``close()``.
     ///
@@ -73,9 +74,11 @@ package struct Registry: Sendable {
     ) async throws {
         let blobs = try await FileBlobStore(root: configuration.directory, threads: threads)
         do {
+            let foreign = try await threads.blocking { try ForeignChanges(directory: configuration.directory) }
             try await self.init(
                 configuration: configuration,
                 blobs: blobs,
+                foreign: foreign,
                 database: database,
                 logger: logger,
                 verifier: verifier,
@@ -90,9 +93,11 @@ package struct Registry: Sendable {
     }
 
     /// Opens a registry over any store of blobs.
+    /// - Parameter foreign: Tells what commands beside this process change; nil when there are none.
     package init(
         configuration: Configuration,
         blobs: any BlobStore,
+        foreign: ForeignChanges?,
         database: any SQLDatabase,
         logger: Logger,
         verifier: TokenVerifier? = nil,
@@ -109,7 +114,6 @@ package struct Registry: Sendable {
                 maximumReceiving: configuration.maximumReceivingUploads,
                 stallTime: configuration.uploadStallTime
             ),
-            locks: KeyedLock(),
             clock: clock,
             makeID: {
                 var generator = SystemRandomNumberGenerator()
@@ -118,10 +122,9 @@ package struct Registry: Sendable {
             logger: logger
         )
         self.blobs = blobs
-        self.seen = SeenBlobs(store: store)
         self.maintenance = RegistryMaintenance(
             uploads: uploads,
-            seen: self.seen,
+            foreign: foreign,
             maximumUploadAge: configuration.maximumUploadAge,
             clock: clock,
             logger: logger
@@ -142,22 +145,16 @@ package struct Registry: Sendable {
                 clock: clock
             ),
             manifestBudget: HTTPBodyBudget(bytes: configuration.manifestMemory),
-            cache: ResponseCache(limit: configuration.cacheSize),
-            seen: self.seen,
+            cache: ResponseCache(limit: configuration.cacheSize, foreign: foreign),
+            seen: SeenTimes(store: store, clock: clock, graceTime: configuration.graceTime),
             authorizer: verifier.map { Authorizer($0, metrics: metrics, logger: logger) },
             clock: clock,
             logger: logger
         )
     }
 
-    /// Brings what is remembered to the database, and lets go of the directory. No request may be running.
+    /// Lets go of the directory. No request may be running.
     package func close() async throws {
-        do {
-            try await self.seen.flush()
-        } catch {
-            try await self.blobs.close()
-            throw error
-        }
         try await self.blobs.close()
     }
 }

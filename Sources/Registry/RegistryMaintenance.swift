@@ -4,38 +4,36 @@ package import FoundationEssentials
 import Logging
 import ServiceLifecycle
 
-/// What the registry does in the background: notes in the database which blobs were seen, and drops old uploads.
+/// What the registry does in the background: drops old uploads, and ends what a killed command has left.
 package struct RegistryMaintenance: Service {
     let uploads: UploadService
-    let seen: SeenBlobs
+    let foreign: ForeignChanges?
     /// How long an upload may lie untouched, in seconds.
     let maximumUploadAge: TimeInterval
     let clock: @Sendable () -> Date
     let logger: Logger
 
-    /// How often what was seen is written.
-    private static let flushInterval = Duration.seconds(30)
+    private static let interval = Duration.seconds(30)
     /// After how many of these intervals uploads are looked through.
-    private static let flushesPerPurge = 120
+    private static let stepsPerPurge = 120
 
     /// Runs until the graceful shutdown. A step that fails is logged and done again with the next.
     package func run() async throws {
         var steps = 0
         while !Task.isCancelled {
-            await self.step(purges: steps % Self.flushesPerPurge == 0)
+            await self.step(purges: steps % Self.stepsPerPurge == 0)
             steps += 1
             do {
-                try await cancelWhenGracefulShutdown { try await Task.sleep(for: Self.flushInterval) }
+                try await cancelWhenGracefulShutdown { try await Task.sleep(for: Self.interval) }
             } catch {
                 break
             }
         }
-        await self.step(purges: false)
     }
 
     private func step(purges: Bool) async {
         do {
-            try await self.seen.flush()
+            try self.foreign?.repair()
             if purges { try await self.purge(olderThan: self.maximumUploadAge) }
         } catch {
             self.logger.error("maintenance failed, goes on later", metadata: ["error": "\(error)"])

@@ -140,23 +140,6 @@ struct BlobTests {
         }
     }
 
-    @Test("the database learns which blobs clients were told of, from memory too")
-    func seen() async throws {
-        try await RegistryFixture.run { fixture in
-            try await fixture.pushBlob(Self.content, to: "a")
-            func seenAt() async throws -> Int64? {
-                let store = fixture.registry.responder.store
-                return try await store.blob(Self.digest, in: RepositoryName("a"))?.seenAt
-            }
-            for _ in 0..<2 {
-                fixture.clock.advance(by: 1_000)
-                #expect(try await fixture.send(.HEAD, Self.blob).status == 200)
-                try await fixture.registry.responder.seen.flush()
-                #expect(try await seenAt() == Int64(fixture.clock.now.timeIntervalSince1970))
-            }
-        }
-    }
-
     @Test("a method that a path does not have is 405 and says which it has")
     func methods() async throws {
         try await RegistryFixture.run { fixture in

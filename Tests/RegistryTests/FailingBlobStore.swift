@@ -83,6 +83,7 @@ struct FailingBlobStore: BlobStore {
         func hash(size: Int64, algorithm: Digest.Algorithm) async throws -> Digest.Hasher {
             try await self.file.hash(size: size, algorithm: algorithm)
         }
+        func close() async { await self.file.close() }
     }
 
     func createUpload(_ key: UploadKey) async throws -> any BlobUpload {
@@ -100,18 +101,24 @@ struct FailingBlobStore: BlobStore {
     func removeUploads(lastWrittenBefore time: Date) async throws -> Int {
         try await self.files.removeUploads(lastWrittenBefore: time)
     }
-    func place(_ upload: any BlobUpload, as digest: Digest, replacing: Bool) async throws -> Bool {
+    func place(_ upload: any BlobUpload, as digest: Digest) async throws -> BlobLocation {
         try self.injector.pass(.beforePlace)
         let inner = (upload as? Upload)?.file ?? upload
-        let placed = try await self.files.place(inner, as: digest, replacing: replacing)
+        let location = try await self.files.place(inner, as: digest)
         try self.injector.pass(.afterPlace)
-        return placed
+        return location
     }
-    func blobSize(_ digest: Digest) async throws -> Int64? { try await self.files.blobSize(digest) }
-    func body(of digest: Digest, size: Int64, range: Range<Int64>) async throws -> HTTPResponse.Body? {
+    func size(at location: BlobLocation) async throws -> Int64? { try await self.files.size(at: location) }
+    func body(at location: BlobLocation, size: Int64, range: Range<Int64>) async throws -> HTTPResponse.Body? {
         try self.injector.pass(.openBlob)
-        return try await self.files.body(of: digest, size: size, range: range)
+        return try await self.files.body(at: location, size: size, range: range)
     }
-    func removeBlob(_ digest: Digest) async throws { try await self.files.removeBlob(digest) }
+    func read(at location: BlobLocation, range: Range<Int64>) async throws -> ByteBuffer? {
+        try await self.files.read(at: location, range: range)
+    }
+    func remove(at location: BlobLocation) async throws { try await self.files.remove(at: location) }
+    func page(after location: BlobLocation?, limit: Int) async throws -> [StoredBytes] {
+        try await self.files.page(after: location, limit: limit)
+    }
     func close() async throws { try await self.files.close() }
 }

@@ -132,6 +132,7 @@ final class RegistryFixture: Sendable {
         let registry = try await Registry(
             configuration: configuration,
             blobs: blobs,
+            foreign: ForeignChanges(directory: configuration.directory),
             database: database,
             logger: logger,
             verifier: verifier,
@@ -260,6 +261,12 @@ final class RegistryFixture: Sendable {
         #expect(reply["range"] == "0-0")
         #expect(reply.location.hasPrefix("/v2/\(repository)/blobs/uploads/"))
         return reply.location
+    }
+
+    /// The path of the file that holds a blob.
+    func path(of digest: Digest) async throws -> String {
+        let blob = try await RegistryStore(database: self.database).blob(digest)
+        return try "\(self.configuration.directory)/blobs/\(#require(blob).location)"
     }
 
     /// The names of files below a directory of the store.

@@ -12,13 +12,11 @@ extension RegistryResponder {
             guard removed else { throw Self.blobUnknown(digest) }
             return HTTPResponse(status: .accepted)
         }
-        guard let size = try await self.size(of: digest, in: name) else { throw Self.blobUnknown(digest) }
+        guard let blob = try await self.known(digest, in: name) else { throw Self.blobUnknown(digest) }
+        let size = blob.size
         let whole = Self.blobResponse(digest, body: .absent(length: size))
         if Conditions.isUnchanged(digest, request.headers) { return Self.unchanged(whole) }
-        if request.method == .HEAD {
-            try await self.noteSeen(digest)
-            return whole
-        }
+        if request.method == .HEAD { return whole }
         switch Self.range(request.headers, digest: digest, size: size) {
         case .unsatisfiable:
             throw RegistryError(
@@ -27,9 +25,9 @@ extension RegistryResponder {
                 headers: ["content-range": "bytes */\(size)"]
             )
         case .whole:
-            return try await Self.blobResponse(digest, body: self.body(of: digest, size, 0..<size, in: name))
+            return try await Self.blobResponse(digest, body: self.body(of: digest, blob, 0..<size, in: name))
         case .part(let range):
-            var response = try await Self.blobResponse(digest, body: self.body(of: digest, size, range, in: name))
+            var response = try await Self.blobResponse(digest, body: self.body(of: digest, blob, range, in: name))
             response.status = .partialContent
             response.headers.add(
                 name: "content-range",
@@ -64,31 +62,39 @@ extension RegistryResponder {
         )
     }
 
-    /// The size of a blob that the repository has, and whose bytes are there; nil for any other. A blob without bytes
-    /// counts as missing, so that clients push it again instead of relying on it.
-    private func size(of digest: Digest, in name: RepositoryName) async throws -> Int64? {
+    /// A blob that the repository has, and whose bytes are there; nil for any other. A blob without bytes counts as missing, so
+    /// that clients push it again instead of relying on it.
+    private func known(_ digest: Digest, in name: RepositoryName) async throws -> StoredBlob? {
         let path = "/v2/\(name)/blobs/\(digest)"
-        if case .blob(_, let size) = self.cache[path]?.content { return size }
+        if case .blob(_, let blob) = self.cache.entry(path, seenSince: self.seen.threshold)?.content { return blob }
         let generation = self.cache.generation(of: name)
         guard let blob = try await self.store.blob(digest, in: name) else { return nil }
-        let stored = try await self.blobs.blobSize(digest)
+        let stored = try await self.blobs.size(at: blob.location)
         guard stored == blob.size else {
             self.reportDamage(digest, expected: blob.size, found: stored)
             return nil
         }
-        self.cache.insert(.blob(digest, size: blob.size), digest: digest, path: path, size: 0, generation: generation)
-        return blob.size
+        guard let seenAt = try await self.seen.see(blob, digest) else { return nil }
+        self.cache.insert(
+            .blob(digest, blob),
+            digest: digest,
+            path: path,
+            size: 0,
+            seenAt: seenAt,
+            generation: generation
+        )
+        return blob
     }
 
     private func body(
         of digest: Digest,
-        _ size: Int64,
+        _ blob: StoredBlob,
         _ range: Range<Int64>,
         in name: RepositoryName
     ) async throws -> HTTPResponse.Body {
-        if let body = try await self.blobs.body(of: digest, size: size, range: range) { return body }
+        if let body = try await self.blobs.body(at: blob.location, size: blob.size, range: range) { return body }
         self.cache.invalidate(name)
-        self.reportDamage(digest, expected: size, found: nil)
+        self.reportDamage(digest, expected: blob.size, found: nil)
         throw Self.blobUnknown(digest)
     }
 
@@ -99,10 +105,6 @@ extension RegistryResponder {
                 "digest": "\(digest)", "expected": "\(expected)", "found": "\(found.map(String.init) ?? "nothing")",
             ]
         )
-    }
-
-    private func noteSeen(_ digest: Digest) async throws {
-        while !self.seen.note(digest, at: self.clock()) { try await self.seen.flush() }
     }
 
     private static func range(_ headers: HTTPHeaders, digest: Digest, size: Int64) -> ByteRange.Request {

@@ -39,15 +39,16 @@ extension RegistryResponder {
         _ request: HTTPRequest
     ) async throws -> HTTPResponse {
         let generation = self.cache.generation(of: name)
-        guard let manifest = try await self.store.manifest(reference, in: name) else {
-            throw Self.manifestUnknown(name, reference)
-        }
+        guard let manifest = try await self.store.manifest(reference, in: name),
+            let seenAt = try await self.seen.see(manifest, in: name)
+        else { throw Self.manifestUnknown(name, reference) }
         let response = Self.response(manifest)
         self.cache.insert(
             .manifest(response.preparedForReuse),
             digest: manifest.digest,
             path: "/v2/\(name)/manifests/\(reference)",
             size: manifest.content.count,
+            seenAt: seenAt,
             generation: generation
         )
         return Conditions.isUnchanged(manifest.digest, request.headers) ? Self.unchanged(response) : response

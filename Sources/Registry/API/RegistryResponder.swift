@@ -26,7 +26,7 @@ package struct RegistryResponder: HTTPResponder {
     let manifests: ManifestService
     let manifestBudget: HTTPBodyBudget
     let cache: ResponseCache
-    let seen: SeenBlobs
+    let seen: SeenTimes
     /// Nil when everybody may do everything.
     let authorizer: Authorizer?
     let clock: @Sendable () -> Date
@@ -35,9 +35,9 @@ package struct RegistryResponder: HTTPResponder {
     // MARK: - Hot reads
 
     package func immediateResponse(to request: HTTPRequest) -> HTTPResponse? {
-        guard request.method == .GET || request.method == .HEAD, let entry = self.cache[request.path] else {
-            return nil
-        }
+        guard request.method == .GET || request.method == .HEAD,
+            let entry = self.cache.entry(request.path, seenSince: self.seen.threshold)
+        else { return nil }
         var caller: Caller?
         if let authorizer {
             let needed = AccessEntry.repository(entry.repository.description, "pull")
@@ -48,9 +48,9 @@ package struct RegistryResponder: HTTPResponder {
         switch entry.content {
         case .manifest(let whole):
             response = whole
-        case .blob(let digest, let size):
-            guard request.method == .HEAD, self.seen.note(digest, at: self.clock()) else { return nil }
-            response = Self.blobResponse(digest, body: .absent(length: size))
+        case .blob(let digest, let blob):
+            guard request.method == .HEAD else { return nil }
+            response = Self.blobResponse(digest, body: .absent(length: blob.size))
         }
         if Conditions.isUnchanged(entry.digest, request.headers) { response = Self.unchanged(response) }
         if let caller { response.logMetadata = caller.logMetadata }

@@ -10,8 +10,12 @@ import Synchronization
 /// Why it never serves what is no longer true: each repository belongs to one of a fixed number of groups, each with a
 /// generation. A reply is stored with the generation that its group had *before* the database was read, and is served
 /// only while that is still the generation. Whoever changes a repository commits, then calls ``invalidate(_:)``, then
-/// answers: so a change that was acknowledged is seen by every later request. This holds as long as no other process
-/// writes to the same database; several instances need a limit of 0, which turns the cache off.
+/// answers: so a change that was acknowledged is seen by every later request. What another process changes beside this one
+/// counts by ``ForeignChanges``; several instances, which have no such file in common, need a limit of 0, which turns the
+/// cache off.
+///
+/// Why it never hides that something is in use: an entry knows when the database was last told that clients hear of it, and is
+/// not used when that was too long ago; whoever reads the database then tells it.
 ///
 /// Bounded by two halves: when the young half is full it becomes the old one, and the old one is dropped. What is asked
 /// for again moves to the young half.
@@ -20,8 +24,8 @@ final class ResponseCache: Sendable {
     enum Content: Sendable {
         /// A whole reply to GET and HEAD.
         case manifest(HTTPResponse)
-        /// A blob is there and has this size.
-        case blob(Digest, size: Int64)
+        /// A blob is there.
+        case blob(Digest, StoredBlob)
     }
 
     /// Something read, and what must still be so for it to count.
@@ -31,8 +35,9 @@ final class ResponseCache: Sendable {
         let digest: Digest
         /// Whose it is: what a client may read is decided by it.
         let repository: RepositoryName
-        fileprivate let group: Int
-        fileprivate let generation: UInt64
+        /// As in the database.
+        let seenAt: Int64
+        fileprivate let generation: Generation
         fileprivate let cost: Int
 
         /// What metrics call a read of it.
@@ -49,6 +54,8 @@ final class ResponseCache: Sendable {
         fileprivate let repository: RepositoryName
         fileprivate let group: Int
         fileprivate let number: UInt64
+        /// Of what other processes change; nil while one does.
+        fileprivate let foreign: UInt64?
     }
 
     private struct State {
@@ -63,46 +70,76 @@ final class ResponseCache: Sendable {
     private static let overhead = 1024
 
     private let limit: Int
+    private let foreign: ForeignChanges?
     private let state: Mutex<State>
 
-    /// - Parameter limit: How many bytes the cache may take; 0 for no cache.
-    init(limit: Int) {
+    /// - Parameters:
+    ///   - limit: How many bytes the cache may take; 0 for no cache.
+    ///   - foreign: Tells when another process changes the same database; nil when none does.
+    init(limit: Int, foreign: ForeignChanges?) {
         self.limit = limit
+        self.foreign = foreign
         self.state = Mutex(State(generations: Array(repeating: 0, count: Self.groups)))
     }
 
     /// What is known about a path.
-    subscript(path: String) -> Entry? {
-        self.state.withLock { state in
+    /// - Parameter time: What the database was not told of since then, in Unix seconds, is not known.
+    func entry(_ path: String, seenSince time: Int64) -> Entry? {
+        let foreign = self.foreignNumber
+        return self.state.withLock { state in
             if let entry = state.young[path] {
-                return state.generations[entry.group] == entry.generation ? entry : nil
+                return Self.isCurrent(entry, foreign, time, state) ? entry : nil
             }
-            guard let entry = state.old[path], state.generations[entry.group] == entry.generation else { return nil }
+            guard let entry = state.old[path], Self.isCurrent(entry, foreign, time, state) else { return nil }
             self.insert(entry, path, &state)
             return entry
         }
     }
 
+    private static func isCurrent(_ entry: Entry, _ foreign: UInt64?, _ time: Int64, _ state: borrowing State) -> Bool {
+        let generation = entry.generation
+        return state.generations[generation.group] == generation.number && foreign != nil
+            && generation.foreign == foreign && entry.seenAt >= time
+    }
+
+    /// Nil while another process changes something.
+    private var foreignNumber: UInt64? {
+        guard let foreign else { return 0 }
+        return foreign.settledNumber
+    }
+
     /// To be asked for before the database is read.
     func generation(of repository: RepositoryName) -> Generation {
         let group = Self.group(of: repository)
-        return Generation(repository: repository, group: group, number: self.state.withLock { $0.generations[group] })
+        return Generation(
+            repository: repository,
+            group: group,
+            number: self.state.withLock { $0.generations[group] },
+            foreign: self.foreignNumber
+        )
     }
 
     /// Keeps what was read since the generation was asked for.
-    func insert(_ content: Content, digest: Digest, path: String, size: Int, generation: Generation) {
+    func insert(
+        _ content: Content,
+        digest: Digest,
+        path: String,
+        size: Int,
+        seenAt: Int64,
+        generation: Generation
+    ) {
         let cost = Self.overhead + size
-        guard cost <= self.limit / 8 else { return }
+        guard cost <= self.limit / 8, generation.foreign != nil else { return }
         let entry = Entry(
             content: content,
             digest: digest,
             repository: generation.repository,
-            group: generation.group,
-            generation: generation.number,
+            seenAt: seenAt,
+            generation: generation,
             cost: cost
         )
         self.state.withLock { state in
-            guard state.generations[entry.group] == entry.generation else { return }
+            guard state.generations[generation.group] == generation.number else { return }
             self.insert(entry, path, &state)
         }
     }
@@ -111,6 +148,13 @@ final class ResponseCache: Sendable {
     func invalidate(_ repository: RepositoryName) {
         let group = Self.group(of: repository)
         self.state.withLock { $0.generations[group] &+= 1 }
+    }
+
+    /// Forgets everything: after a change that concerns many repositories.
+    func invalidateAll() {
+        self.state.withLock { state in
+            for group in state.generations.indices { state.generations[group] &+= 1 }
+        }
     }
 
     private func insert(_ entry: Entry, _ path: String, _ state: inout State) {

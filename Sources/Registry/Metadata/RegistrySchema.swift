@@ -4,9 +4,15 @@ import Database
 
 /// The tables of the registry. Times are Unix seconds.
 ///
-/// What collecting garbage while serving needs is there: `manifest_references` says what each manifest holds on to, and
-/// `blobs.seen_at` when a client was last told that the blob exists (by pushing, mounting or HEAD). A blob whose digest
-/// no manifest references and nobody has seen within a grace time may go; its row goes before its bytes.
+/// What collecting garbage while serving relies on:
+///
+/// - `manifest_references` says what each manifest holds on to.
+/// - `seen_at` of blobs and manifests is when a client was last told that they exist, by whatever request, or up to a quarter of
+///   the grace time before that. What nothing holds on to and nobody has seen within the grace time may go.
+/// - `blobs.location` is where the bytes are. No two uploads ever write to the same location, and nothing moves or
+///   overwrites what is there: so to remove a blob is to remove its row and to write its location into `trash`, in one
+///   transaction; bytes go after that, the row of the trash after them.
+/// - A blob with `damaged_at` is one whose bytes are known to be wrong. It counts as missing, so that clients push it again.
 enum RegistrySchema {
     static let migrations: [SQLMigration] = [
         SQLMigration(
@@ -71,6 +77,27 @@ enum RegistrySchema {
                 """,
                 "CREATE INDEX tags_by_digest ON tags (repository, digest)",
             ]
-        )
+        ),
+        SQLMigration(
+            name: "registry-2",
+            statements: [
+                "ALTER TABLE blobs ADD COLUMN location TEXT NOT NULL DEFAULT ''",
+                // Where files were before they had locations: sha256/ab/ab….
+                """
+                UPDATE blobs
+                SET location = substr(digest, 1, 6) || '/' || substr(digest, 8, 2) || '/' || substr(digest, 8)
+                """,
+                "ALTER TABLE blobs ADD COLUMN damaged_at BIGINT",
+                "ALTER TABLE blobs ADD COLUMN verified_at BIGINT",
+                "ALTER TABLE manifests ADD COLUMN seen_at BIGINT NOT NULL DEFAULT 0",
+                "UPDATE manifests SET seen_at = pushed_at",
+                """
+                CREATE TABLE trash (
+                    location TEXT NOT NULL PRIMARY KEY,
+                    added_at BIGINT NOT NULL
+                )
+                """,
+            ]
+        ),
     ]
 }

@@ -10,6 +10,8 @@ struct StoredManifest: Sendable, Equatable {
     let mediaType: String
     /// The exact bytes that were pushed.
     let content: Data
+    /// When a client was last told that it exists, as far as the database knows.
+    let seenAt: Int64
 }
 
 /// A manifest that has been checked by itself, and is to be checked against its repository and stored.
@@ -62,7 +64,7 @@ extension RegistryStore {
                 case .tag(let tag):
                     try connection.query(
                         """
-                        SELECT manifests.digest, manifests.media_type, manifests.content FROM tags
+                        SELECT manifests.digest, manifests.media_type, manifests.content, manifests.seen_at FROM tags
                         JOIN manifests ON manifests.repository = tags.repository AND manifests.digest = tags.digest
                         WHERE tags.repository = ? AND tags.name = ?
                         """,
@@ -71,14 +73,39 @@ extension RegistryStore {
                     )
                 case .digest(let digest):
                     try connection.query(
-                        "SELECT digest, media_type, content FROM manifests WHERE repository = ? AND digest = ?",
+                        """
+                        SELECT digest, media_type, content, seen_at FROM manifests
+                        WHERE repository = ? AND digest = ?
+                        """,
                         .text(repository.description),
                         .text(digest.description)
                     )
                 }
             return try rows.first.map {
-                try StoredManifest(digest: Digest($0.text(0)), mediaType: $0.text(1), content: $0.blob(2))
+                try StoredManifest(
+                    digest: Digest($0.text(0)),
+                    mediaType: $0.text(1),
+                    content: $0.blob(2),
+                    seenAt: $0.integer(3)
+                )
             }
+        }
+    }
+
+    /// Notes that a client is about to be told that a manifest exists.
+    /// - Returns: False when it does not, by now.
+    func seeManifest(_ digest: Digest, in repository: RepositoryName, at time: Int64) async throws -> Bool {
+        try await self.database.write(locking: []) { connection in
+            try connection.execute(
+                """
+                UPDATE manifests SET seen_at = CASE WHEN seen_at < ? THEN ? ELSE seen_at END
+                WHERE repository = ? AND digest = ?
+                """,
+                .integer(time),
+                .integer(time),
+                .text(repository.description),
+                .text(digest.description)
+            ) == 1
         }
     }
 
@@ -90,7 +117,7 @@ extension RegistryStore {
         for _ in 0..<Self.maximumAttempts {
             if let refusal = try await self.checkTargets(push) { return refusal }
             do {
-                return try await self.database.write(locking: [Self.lock(push.repository)]) {
+                return try await self.database.write(locking: [Self.relying, Self.lock(push.repository)]) {
                     try Self.store(push, on: $0)
                 }
             } catch is TargetVanished {
@@ -131,7 +158,10 @@ extension RegistryStore {
     /// Whether the manifest is there already; then its references are, too, and it only counts as pushed once more.
     private static func isKnown(_ push: ManifestPush, on connection: any SQLConnection) throws -> Bool {
         try connection.execute(
-            "UPDATE manifests SET pushed_at = ? WHERE repository = ? AND digest = ? AND media_type = ?",
+            """
+            UPDATE manifests SET pushed_at = ?, seen_at = ? WHERE repository = ? AND digest = ? AND media_type = ?
+            """,
+            .integer(push.time),
             .integer(push.time),
             .text(push.repository.description),
             .text(push.digest.description),
@@ -169,10 +199,11 @@ extension RegistryStore {
         try connection.execute(
             """
             INSERT INTO manifests
-            (repository, digest, media_type, size, subject, artifact_type, annotations, pushed_at, content)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            (repository, digest, media_type, size, subject, artifact_type, annotations, pushed_at, seen_at, content)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (repository, digest) DO UPDATE SET media_type = excluded.media_type,
-            subject = excluded.subject, artifact_type = excluded.artifact_type, pushed_at = excluded.pushed_at
+            subject = excluded.subject, artifact_type = excluded.artifact_type, pushed_at = excluded.pushed_at,
+            seen_at = excluded.seen_at
             """,
             .text(push.repository.description),
             .text(push.digest.description),
@@ -181,6 +212,7 @@ extension RegistryStore {
             push.subject.map { .text($0.description) } ?? .null,
             push.artifactType.map { .text($0) } ?? .null,
             push.annotations.map { .text($0) } ?? .null,
+            .integer(push.time),
             .integer(push.time),
             .blob(push.content)
         )

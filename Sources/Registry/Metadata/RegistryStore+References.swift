@@ -35,7 +35,7 @@ extension RegistryStore {
 
     private static let blobSizes = """
         SELECT blobs.digest, blobs.size FROM repository_blobs JOIN blobs ON blobs.digest = repository_blobs.digest
-        WHERE repository_blobs.repository = ? AND repository_blobs.digest IN 
+        WHERE repository_blobs.repository = ? AND blobs.damaged_at IS NULL AND repository_blobs.digest IN 
         """
     private static let manifestSizes = "SELECT digest, size FROM manifests WHERE repository = ? AND digest IN "
 
@@ -100,6 +100,7 @@ extension RegistryStore {
         WHERE held.repository = ? AND held.manifest = ? AND held.kind = 'blob' AND NOT EXISTS (
             SELECT 1 FROM repository_blobs JOIN blobs ON blobs.digest = repository_blobs.digest
             WHERE repository_blobs.repository = held.repository AND repository_blobs.digest = held.digest
+            AND blobs.damaged_at IS NULL
         )
         """
     private static let danglingManifests = """

@@ -16,23 +16,38 @@ package struct UploadKey: Sendable, Hashable {
     }
 }
 
+/// Bytes that a store holds, whether a row names them or not.
+package struct StoredBytes: Sendable, Equatable {
+    package let location: BlobLocation
+    /// In bytes.
+    package let size: Int64
+    /// When they came to be at the location, in Unix seconds.
+    package let placedAt: Int64
+
+    package init(location: BlobLocation, size: Int64, placedAt: Int64) {
+        self.location = location
+        self.size = size
+        self.placedAt = placedAt
+    }
+}
+
 /// Where the bytes of blobs and of unfinished uploads are kept.
 ///
-/// The store knows bytes only. Whether a blob exists is what the database says; a store may hold bytes that no row
-/// names (a crash came between the two), and such bytes are never trusted. Callers serialise `place(_:as:replacing:)`
-/// and `removeBlob(_:)` for one digest. Every method may be called from any thread and must not block it, and goes on
-/// when its task is cancelled: what was begun is brought to an end.
+/// The store knows bytes only. Whether a blob exists, and where, is what the database says; a store may hold bytes that no row
+/// names (a crash came between the two). Every method may be called from any thread and must not block it, and goes on when
+/// its task is cancelled: what was begun is brought to an end.
 package protocol BlobStore: Sendable {
     /// Starts an empty upload that outlives a restart of the process.
     func createUpload(_ key: UploadKey) async throws -> any BlobUpload
 
     /// Opens an upload; nil when there is none.
+    /// - Throws: ``RegistryError`` when another instance is writing to it.
     func openUpload(_ key: UploadKey) async throws -> (any BlobUpload)?
 
     /// How many bytes an upload has; nil when there is none.
     func uploadSize(_ key: UploadKey) async throws -> Int64?
 
-    /// Forgets an upload and its bytes.
+    /// Forgets an upload and its bytes, but for those that were placed.
     /// - Returns: False when there was none.
     @discardableResult
     func removeUpload(_ key: UploadKey) async throws -> Bool
@@ -41,22 +56,31 @@ package protocol BlobStore: Sendable {
     /// - Returns: How many they were.
     func removeUploads(lastWrittenBefore time: Date) async throws -> Int
 
-    /// Makes an upload's bytes durable under a digest. The caller has proven that they hash to it. The upload stays, so
-    /// that a client can try again when what comes afterwards fails.
+    /// Makes an upload's bytes durable at a location that has never been used before, or that belongs to the upload as long as
+    /// there is one. The caller has proven that they hash to the digest. The upload stays, so that a client can try again when
+    /// what comes afterwards fails.
     ///
-    /// - Parameter replacing: Puts the bytes in the place of others that are there already.
-    /// - Returns: False, with nothing done, when bytes are there and `replacing` is false.
-    /// - Throws: When the bytes may not be durable; nothing stands under the digest then.
-    func place(_ upload: any BlobUpload, as digest: Digest, replacing: Bool) async throws -> Bool
+    /// - Throws: When the bytes may not be durable; nothing stands at the location then.
+    func place(_ upload: any BlobUpload, as digest: Digest) async throws -> BlobLocation
 
-    /// How many bytes stand under a digest; nil when there are none.
-    func blobSize(_ digest: Digest) async throws -> Int64?
+    /// How many bytes there are at a location; nil when there are none.
+    func size(at location: BlobLocation) async throws -> Int64?
 
-    /// A part of a blob as the body of a reply; nil when the store does not have `size` bytes under the digest.
-    func body(of digest: Digest, size: Int64, range: Range<Int64>) async throws -> HTTPResponse.Body?
+    /// A part of a blob as the body of a reply; nil when the store does not have `size` bytes at the location.
+    func body(at location: BlobLocation, size: Int64, range: Range<Int64>) async throws -> HTTPResponse.Body?
 
-    /// Removes the bytes under a digest, if there are any.
-    func removeBlob(_ digest: Digest) async throws
+    /// Reads a part; nil when there is nothing at the location, or less.
+    /// - Parameter range: What is read: at most some MiB, as it is held in memory.
+    func read(at location: BlobLocation, range: Range<Int64>) async throws -> ByteBuffer?
+
+    /// Removes the bytes at a location, if there are any.
+    func remove(at location: BlobLocation) async throws
+
+    /// What the store holds, uploads apart, in the order of the locations.
+    /// - Parameters:
+    ///   - location: The last one of the page before; nil for the first page.
+    ///   - limit: How many at most.
+    func page(after location: BlobLocation?, limit: Int) async throws -> [StoredBytes]
 
     /// Lets go of whatever keeps others from using the same store.
     func close() async throws
@@ -77,9 +101,12 @@ package protocol BlobUpload: Sendable {
     /// Drops everything from the offset on.
     func truncate(to offset: Int64) async throws
 
-    /// Returns when what was written is durable.
+    /// Returns when what was written is durable, and where every instance finds it.
     func sync() async throws
 
     /// Hashes the first `size` bytes.
     func hash(size: Int64, algorithm: Digest.Algorithm) async throws -> Digest.Hasher
+
+    /// Ends the use of the upload by this request. What was written stays.
+    func close() async
 }

@@ -3,7 +3,7 @@
 import DurableFiles
 package import FoundationEssentials
 package import HTTPService
-import NIOCore
+package import NIOCore
 package import NIOPosix
 package import OCI
 
@@ -15,29 +15,33 @@ import Darwin
 
 /// Blobs and uploads as files under one directory, which one process uses at a time:
 ///
-///     blobs/<algorithm>/<first two digits>/<digits>     a blob
+///     blobs/<algorithm>/<first two digits>/<digits>-<id>    a blob; the id is its own
 ///     uploads/<id>-<hash of the repository's name>      an upload; its length is the offset, its time the last write
 ///     lock                                              held by the process that uses the directory
 package final class FileBlobStore: BlobStore {
     private let root: String
     private let uploads: String
     private let threads: NIOThreadPool
-    private let lock: FileLock
+    private let lock: FileLock?
 
-    /// Makes the directories that are not there, and takes the directory for this process.
-    /// - Throws: ``FileSystemError``; with `EWOULDBLOCK` when another process uses the directory.
-    package init(root: String, threads: NIOThreadPool = .singleton) async throws {
+    /// Makes the directories that are not there, and takes the uploads in them for this process.
+    /// - Parameters:
+    ///   - root: The directory.
+    ///   - takesUploads: False for a process that works on blobs beside the one that takes uploads in.
+    ///   - threads: Where files are read and written.
+    /// - Throws: ``FileSystemError``; with `EWOULDBLOCK` when another process takes uploads in.
+    package init(root: String, takesUploads: Bool = true, threads: NIOThreadPool = .singleton) async throws {
         self.root = root
         self.uploads = root + "/uploads"
         self.threads = threads
         self.lock = try await threads.blocking {
             try Self.makeDirectories(root: root)
-            return try FileLock(path: root + "/lock")
+            return takesUploads ? try FileLock(path: root + "/lock") : nil
         }
     }
 
     package func close() async throws {
-        self.lock.release()
+        self.lock?.release()
     }
 
     // MARK: - Uploads
@@ -87,45 +91,40 @@ package final class FileBlobStore: BlobStore {
 
     // MARK: - Blobs
 
-    package func place(_ upload: any BlobUpload, as digest: Digest, replacing: Bool) async throws -> Bool {
+    package func place(_ upload: any BlobUpload, as digest: Digest) async throws -> BlobLocation {
         guard let upload = upload as? FileUpload else {
             throw FileSystemError(operation: "link", path: "\(digest)", number: EXDEV)
         }
-        return try await self.threads.blocking {
-            let directory = self.directory(of: digest)
-            let path = directory + "/" + digest.encoded
-            if replacing { try Self.remove(path) }
-            do {
-                try systemCall("link", path) { link(upload.path, path) }
-            } catch let error as FileSystemError where error.number == EEXIST {
-                return false
-            }
+        // A name that nobody has ever had: one that an earlier try has left may be removed at any time.
+        var generator = SystemRandomNumberGenerator()
+        let location = BlobLocation(of: digest, id: UploadID(using: &generator))
+        try await self.threads.blocking {
+            let path = self.path(of: location)
+            try systemCall("link", path) { link(upload.path, path) }
             do {
                 // The link comes first: on journalling file systems the sync of the file then carries the new name along,
                 // and the sync of the directory finds nothing left to do. Both are needed to be sure everywhere.
                 try systemCall("fsync", path) { fsync(upload.descriptor) }
-                try DurableFile.syncDirectory(directory)
+                try DurableFile.syncDirectory(DurableFile.directory(of: path))
             } catch {
                 _ = try? Self.remove(path)
                 throw error
             }
-            return true
         }
+        return location
     }
 
-    package func blobSize(_ digest: Digest) async throws -> Int64? {
-        try await self.threads.blocking { try FileStatus(path: self.path(of: digest))?.size }
+    package func size(at location: BlobLocation) async throws -> Int64? {
+        try await self.threads.blocking { try FileStatus(path: self.path(of: location))?.size }
     }
 
-    package func body(of digest: Digest, size: Int64, range: Range<Int64>) async throws -> HTTPResponse.Body? {
+    package func body(at location: BlobLocation, size: Int64, range: Range<Int64>) async throws -> HTTPResponse.Body? {
         try await self.threads.blocking {
-            let path = self.path(of: digest)
-            let opened = try Self.unlessMissing {
-                try systemCall("open", path) { open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) }
+            guard let file = try self.open(location) else { return nil }
+            let isWhole = try file.withUnsafeFileDescriptor {
+                try FileStatus(descriptor: $0, path: self.path(of: location)).size == size
             }
-            guard let descriptor = opened else { return nil }
-            let file = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: descriptor)
-            guard let status = try? FileStatus(descriptor: descriptor, path: path), status.size == size else {
+            guard isWhole else {
                 try file.close()
                 return nil
             }
@@ -133,15 +132,71 @@ package final class FileBlobStore: BlobStore {
         }
     }
 
-    package func removeBlob(_ digest: Digest) async throws {
-        try await self.threads.blocking { _ = try Self.remove(self.path(of: digest)) }
+    package func read(at location: BlobLocation, range: Range<Int64>) async throws -> ByteBuffer? {
+        try await self.threads.blocking {
+            guard let file = try self.open(location) else { return nil }
+            defer { try? file.close() }
+            var buffer = ByteBuffer()
+            var offset = range.lowerBound
+            while offset < range.upperBound {
+                let count = Int(range.upperBound - offset)
+                let read = try file.withUnsafeFileDescriptor { descriptor in
+                    try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { bytes in
+                        try systemCall("read", self.path(of: location)) {
+                            pread(descriptor, bytes.baseAddress, min(count, bytes.count), off_t(offset))
+                        }
+                    }
+                }
+                guard read > 0 else { return nil }
+                offset += Int64(read)
+            }
+            return buffer
+        }
     }
 
-    private func directory(of digest: Digest) -> String {
-        "\(self.root)/blobs/\(digest.algorithm.rawValue)/\(digest.encoded.prefix(2))"
+    package func remove(at location: BlobLocation) async throws {
+        try await self.threads.blocking { _ = try Self.remove(self.path(of: location)) }
     }
 
-    private func path(of digest: Digest) -> String { self.directory(of: digest) + "/" + digest.encoded }
+    package func page(after location: BlobLocation?, limit: Int) async throws -> [StoredBytes] {
+        let after = location?.description ?? ""
+        return try await self.threads.blocking {
+            var page: [StoredBytes] = []
+            for algorithm in Digest.Algorithm.allCases.map(\.rawValue).sorted() {
+                for byte in UInt8.min...UInt8.max {
+                    let directory = algorithm + "/" + Self.name(of: byte)
+                    // What begins with the directory's name and a slash comes before what begins with it and a tilde.
+                    guard directory + "/~" > after else { continue }
+                    let names = try FileManager.default.contentsOfDirectory(atPath: "\(self.root)/blobs/\(directory)")
+                    for location in names.compactMap({ try? BlobLocation(directory + "/" + $0) }).sorted()
+                    where location.description > after {
+                        guard let status = try FileStatus(path: self.path(of: location)), status.isRegular else {
+                            continue
+                        }
+                        page.append(
+                            StoredBytes(location: location, size: status.size, placedAt: status.changedAt)
+                        )
+                        guard page.count < limit else { return page }
+                    }
+                }
+            }
+            return page
+        }
+    }
+
+    private func open(_ location: BlobLocation) throws -> NIOFileHandle? {
+        let path = self.path(of: location)
+        let descriptor = try Self.unlessMissing {
+            #if canImport(Glibc)
+            try systemCall("open", path) { Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) }
+            #else
+            try systemCall("open", path) { Darwin.open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) }
+            #endif
+        }
+        return descriptor.map { NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: $0) }
+    }
+
+    private func path(of location: BlobLocation) -> String { "\(self.root)/blobs/\(location)" }
 }
 
 extension FileBlobStore {
@@ -154,7 +209,7 @@ extension FileBlobStore {
             // Made when the others are durable, so where it is they are, and a start need not look for each.
             let last = parent + "/ff"
             if try FileStatus(path: last) != nil { continue }
-            let names = (UInt8.min...UInt8.max).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
+            let names = (UInt8.min...UInt8.max).map(self.name)
             try self.makeDirectory(parent)
             for name in names.dropLast() { try self.makeDirectory(parent + "/" + name) }
             try DurableFile.syncDirectory(parent)
@@ -164,6 +219,8 @@ extension FileBlobStore {
         try DurableFile.syncDirectory(root + "/blobs")
         try DurableFile.syncDirectory(root)
     }
+
+    private static func name(of byte: UInt8) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
 
     private static func makeDirectory(_ path: String) throws {
         guard mkdir(path, 0o700) == -1, errno != EEXIST else { return }

@@ -67,6 +67,8 @@ final class FileUpload: BlobUpload {
         }
     }
 
+    func close() async {}
+
     func truncate(to offset: Int64) async throws {
         try await self.threads.blocking {
             try systemCall("truncate", self.path) { ftruncate(self.descriptor, off_t(offset)) }

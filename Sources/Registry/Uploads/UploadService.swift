@@ -38,7 +38,6 @@ final class UploadService: Sendable {
     private let blobs: any BlobStore
     private let store: RegistryStore
     private let limits: Limits
-    private let locks: KeyedLock<Digest>
     private let clock: @Sendable () -> Date
     private let makeID: @Sendable () -> UploadID
     private let logger: Logger
@@ -48,7 +47,6 @@ final class UploadService: Sendable {
         blobs: any BlobStore,
         store: RegistryStore,
         limits: Limits,
-        locks: KeyedLock<Digest>,
         clock: @escaping @Sendable () -> Date,
         makeID: @escaping @Sendable () -> UploadID,
         logger: Logger
@@ -56,7 +54,6 @@ final class UploadService: Sendable {
         self.blobs = blobs
         self.store = store
         self.limits = limits
-        self.locks = locks
         self.clock = clock
         self.makeID = makeID
         self.logger = logger
@@ -93,10 +90,18 @@ final class UploadService: Sendable {
     /// Appends a chunk.
     /// - Returns: How many bytes the session has then.
     func append(_ content: Content, to key: UploadKey) async throws -> Int64 {
-        let (lease, checkpoint) = try self.acquire(key)
-        var kept: UploadSessions.Checkpoint?
-        defer { self.release(lease, kept) }
-        guard let upload = try await self.blobs.openUpload(key) else { throw RegistryError.uploadUnknown }
+        try await self.using(key) { upload, lease, checkpoint, kept in
+            try await self.append(content, upload, lease, checkpoint, &kept)
+        }
+    }
+
+    private func append(
+        _ content: Content,
+        _ upload: any BlobUpload,
+        _ lease: UploadSessions.Lease,
+        _ checkpoint: UploadSessions.Checkpoint?,
+        _ kept: inout UploadSessions.Checkpoint?
+    ) async throws -> Int64 {
         var receiver = self.receiver(upload, lease, checkpoint, .sha256)
         do {
             try await receiver.receive(content)
@@ -111,7 +116,7 @@ final class UploadService: Sendable {
             } catch {
                 // As in place(_:size:as:): what the system has of these bytes can no longer be known.
                 kept = nil
-                await self.forget(key)
+                await self.forget(upload.key)
                 throw error
             }
         }
@@ -121,10 +126,19 @@ final class UploadService: Sendable {
     /// Appends what the request carries, if anything, and makes the whole a blob of the repository.
     /// - Throws: ``RegistryError`` with code `digestInvalid` when the bytes are others; the session has ended then.
     func finish(_ content: Content, of key: UploadKey, as digest: Digest) async throws {
-        let (lease, checkpoint) = try self.acquire(key)
-        var kept: UploadSessions.Checkpoint?
-        defer { self.release(lease, kept) }
-        guard let upload = try await self.blobs.openUpload(key) else { throw RegistryError.uploadUnknown }
+        try await self.using(key) { upload, lease, checkpoint, kept in
+            try await self.finish(content, upload, lease, checkpoint, &kept, as: digest)
+        }
+    }
+
+    private func finish(
+        _ content: Content,
+        _ upload: any BlobUpload,
+        _ lease: UploadSessions.Lease,
+        _ checkpoint: UploadSessions.Checkpoint?,
+        _ kept: inout UploadSessions.Checkpoint?,
+        as digest: Digest
+    ) async throws {
         var receiver = self.receiver(upload, lease, checkpoint, digest.algorithm)
         do {
             try await receiver.receive(content)
@@ -154,9 +168,11 @@ final class UploadService: Sendable {
             try await receiver.receive(content)
             try await self.commit(upload, receiver.progress, as: digest)
         } catch {
+            await upload.close()
             await self.forget(key)
             throw error
         }
+        await upload.close()
     }
 
     /// Ends a session and drops its bytes.
@@ -168,10 +184,7 @@ final class UploadService: Sendable {
     /// Gives a repository a blob that another one has.
     /// - Returns: False when it is not there to be had: the client uploads it then.
     func mount(_ digest: Digest, from source: RepositoryName?, to repository: RepositoryName) async throws -> Bool {
-        let time = self.now
-        return try await self.locks.withLock(digest) {
-            try await self.store.mountBlob(digest, from: source, to: repository, at: time)
-        }
+        try await self.store.mountBlob(digest, from: source, to: repository, at: self.now)
     }
 
     /// Drops the sessions that were last written before a time.
@@ -203,6 +216,29 @@ final class UploadService: Sendable {
         self.sessions.withLock { $0.release(lease, checkpoint: checkpoint) }
     }
 
+    /// Opens an upload for one request.
+    /// - Parameter body: Is given the upload, the lease on it and how far it has been hashed; leaves in the last one what the
+    ///   next request can go on from.
+    private func using<Result: Sendable>(
+        _ key: UploadKey,
+        _ body: (
+            any BlobUpload, UploadSessions.Lease, UploadSessions.Checkpoint?, inout UploadSessions.Checkpoint?
+        ) async throws -> Result
+    ) async throws -> Result {
+        let (lease, checkpoint) = try self.acquire(key)
+        var kept: UploadSessions.Checkpoint?
+        defer { self.release(lease, kept) }
+        guard let upload = try await self.blobs.openUpload(key) else { throw RegistryError.uploadUnknown }
+        do {
+            let result = try await body(upload, lease, checkpoint, &kept)
+            await upload.close()
+            return result
+        } catch {
+            await upload.close()
+            throw error
+        }
+    }
+
     private func receiver(
         _ upload: any BlobUpload,
         _ lease: UploadSessions.Lease,
@@ -229,7 +265,8 @@ final class UploadService: Sendable {
 
     // MARK: - Commit
 
-    /// Proves the digest, makes the bytes durable, says that the blob exists, and drops the upload: in this order.
+    /// Proves the digest, makes the bytes durable, says that the blob exists, and drops the upload: in this order. When the same
+    /// blob is there already its bytes stay, and these go.
     private func commit(_ upload: any BlobUpload, _ progress: UploadReceiver.Progress, as digest: Digest) async throws {
         var found = progress.hasher?.finalize()
         if found?.algorithm != digest.algorithm {
@@ -244,46 +281,44 @@ final class UploadService: Sendable {
                 detail: ["digest": digest.description]
             )
         }
-        try await self.locks.withLock(digest) {
-            try await self.place(upload, size: progress.offset, as: digest)
-        }
+        try await self.keep(upload, size: progress.offset, as: digest)
         await self.forget(upload.key)
     }
 
-    /// With the lock on the digest held.
-    private func place(_ upload: any BlobUpload, size: Int64, as digest: Digest) async throws {
-        var isNew = true
+    private func keep(_ upload: any BlobUpload, size: Int64, as digest: Digest) async throws {
+        let repository = upload.key.repository
+        let known = try await self.store.blob(digest)
+        if let known, known.size == size, try await self.blobs.size(at: known.location) == size,
+            try await self.store.linkBlob(digest, known, to: repository, at: self.now)
+        {
+            return
+        }
+        let location: BlobLocation
         do {
-            if try await !self.blobs.place(upload, as: digest, replacing: false) {
-                // Bytes are there. A row says that they were proven and durable once; without one a crash left them.
-                let known = try await self.store.blobSize(digest)
-                isNew = known == nil
-                let stored = try await self.blobs.blobSize(digest)
-                if known != size || stored != size {
-                    _ = try await self.blobs.place(upload, as: digest, replacing: true)
-                }
-            }
+            location = try await self.blobs.place(upload, as: digest)
         } catch {
             // A sync that failed cannot be repeated: the system may have dropped the bytes and would not say so again.
             await self.forget(upload.key)
             throw error
         }
-        do {
-            try await self.store.addBlob(digest, size: size, to: upload.key.repository, at: self.now)
-        } catch {
-            if isNew { await self.removeUnknown(digest) }
-            throw error
-        }
+        // When this fails it may still have been done: the bytes stay, and the collector finds them if no row names them.
+        let kept = try await self.store.addBlob(
+            digest,
+            size: size,
+            at: location,
+            insteadOf: known?.location,
+            to: repository,
+            time: self.now
+        )
+        if kept != location { await self.remove(location) }
     }
 
-    /// Removes the bytes under a digest if the database says that there is no such blob. When it says nothing, they stay:
-    /// the commit that failed may have been done.
-    private func removeUnknown(_ digest: Digest) async {
+    /// Removes bytes that no row names. If that fails the collector does it later.
+    private func remove(_ location: BlobLocation) async {
         do {
-            guard try await self.store.blobSize(digest) == nil else { return }
-            try await self.blobs.removeBlob(digest)
+            try await self.blobs.remove(at: location)
         } catch {
-            self.logger.warning("bytes without a blob stay", metadata: ["digest": "\(digest)", "error": "\(error)"])
+            self.logger.warning("bytes without a blob stay", metadata: ["at": "\(location)", "error": "\(error)"])
         }
     }
 

@@ -139,10 +139,10 @@ struct BackupReader: Sendable {
             try Task.checkCancellation()
             progress.show("restoring blobs: \(index) of \(entries.count)")
             try await BlockingWork.run {
-                if links, try FileCopy.size(from.path(of: entry.digest)) != nil,
-                    try FileCopy.hash(from.path(of: entry.digest), entry.digest.algorithm).digest != entry.digest
+                if links, try FileCopy.size(from.path(of: entry)) != nil,
+                    try FileCopy.hash(from.path(of: entry), entry.digest.algorithm).digest != entry.digest
                 {
-                    throw CommandError(.failure, "\(from.path(of: entry.digest)) is damaged")
+                    throw CommandError(.failure, "\(from.path(of: entry)) is damaged")
                 }
                 guard try to.take(entry, from: from, links: links) || !entry.isNeeded else {
                     throw CommandError(.failure, "the blob \(entry.digest) is missing in \(from.directory)")

@@ -4,22 +4,22 @@ import Database
 import DurableFiles
 import Foundation
 import OCI
+import Registry
 
-/// Blobs by their digest, in the layout of the registry's directory: `sha256/ab/ab…`. Everything here blocks.
+/// Blobs at their locations, in the layout of the registry's directory: `sha256/ab/ab…`. Everything here blocks.
 struct BlobFolder: Sendable {
     let directory: String
 
     /// A blob that a registry's database lists.
     struct Entry: Sendable, Hashable {
         let digest: Digest
+        let location: BlobLocation
         let size: Int64
         /// Whether a manifest names it, so that it has to be there.
         let isNeeded: Bool
     }
 
-    func path(of digest: Digest) -> String {
-        "\(self.directory)/\(digest.algorithm.rawValue)/\(digest.encoded.prefix(2))/\(digest.encoded)"
-    }
+    func path(of entry: Entry) -> String { "\(self.directory)/\(entry.location)" }
 
     /// The blobs that a registry's database lists.
     static func entries(_ database: String) async throws -> [Entry] {
@@ -28,15 +28,22 @@ struct BlobFolder: Sendable {
             let rows = try await database.read { connection in
                 try connection.query(
                     """
-                    SELECT digest, size, EXISTS (
+                    SELECT digest, location, size, EXISTS (
                         SELECT 1 FROM manifest_references
                         WHERE manifest_references.digest = blobs.digest AND manifest_references.kind = 'blob'
-                    ) FROM blobs ORDER BY digest
+                    ) FROM blobs WHERE damaged_at IS NULL ORDER BY digest
                     """
-                ).map { (try $0.text(0), try $0.integer(1), try $0.integer(2)) }
+                ).map {
+                    try Entry(
+                        digest: Digest($0.text(0)),
+                        location: BlobLocation($0.text(1)),
+                        size: $0.integer(2),
+                        isNeeded: $0.integer(3) != 0
+                    )
+                }
             }
             try await database.close()
-            return try rows.map { Entry(digest: try Digest($0), size: $1, isNeeded: $2 != 0) }
+            return rows
         } catch {
             try? await database.close()
             throw error
@@ -48,7 +55,7 @@ struct BlobFolder: Sendable {
     /// - Returns: false when it is not there.
     /// - Throws: ``CommandError`` when it is not what its name says.
     func take(_ entry: Entry, from other: BlobFolder, links: Bool) throws -> Bool {
-        let (source, target) = (other.path(of: entry.digest), self.path(of: entry.digest))
+        let (source, target) = (other.path(of: entry), self.path(of: entry))
         if try FileCopy.size(target) == entry.size { return true }
         guard let size = try FileCopy.size(source) else { return false }
         guard size == entry.size else {

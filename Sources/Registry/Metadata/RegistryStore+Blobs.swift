@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Database
+import OCI
+
+/// A blob as the database knows it.
+struct StoredBlob: Sendable, Equatable {
+    /// In bytes.
+    let size: Int64
+    let location: BlobLocation
+    /// When a client was last told that it exists, as far as the database knows.
+    let seenAt: Int64
+}
+
+extension RegistryStore {
+    /// The blob, if the repository has it.
+    func blob(_ digest: Digest, in repository: RepositoryName) async throws -> StoredBlob? {
+        try await self.database.read { connection in
+            try connection.query(
+                """
+                SELECT blobs.size, blobs.location, blobs.seen_at FROM repository_blobs
+                JOIN blobs ON blobs.digest = repository_blobs.digest
+                WHERE repository_blobs.repository = ? AND repository_blobs.digest = ? AND blobs.damaged_at IS NULL
+                """,
+                .text(repository.description),
+                .text(digest.description)
+            ).first.map(Self.storedBlob)
+        }
+    }
+
+    /// The blob, whichever repository has it; nil as well when its bytes are damaged.
+    func blob(_ digest: Digest) async throws -> StoredBlob? {
+        try await self.database.read { connection in
+            try connection.query(
+                "SELECT size, location, seen_at FROM blobs WHERE digest = ? AND damaged_at IS NULL",
+                .text(digest.description)
+            ).first.map(Self.storedBlob)
+        }
+    }
+
+    private static func storedBlob(_ row: SQLRow) throws -> StoredBlob {
+        try StoredBlob(size: row.integer(0), location: BlobLocation(row.text(1)), seenAt: row.integer(2))
+    }
+
+    /// Gives a repository a blob whose bytes a client has just proven to have, and which is there already.
+    /// - Parameter known: What was read of the blob.
+    /// - Returns: False, with nothing done, when that is no longer so.
+    func linkBlob(
+        _ digest: Digest,
+        _ known: StoredBlob,
+        to repository: RepositoryName,
+        at time: Int64
+    ) async throws -> Bool {
+        try await self.database.write(locking: [Self.relying]) { connection in
+            let seen = try connection.execute(
+                "UPDATE blobs SET seen_at = ? WHERE digest = ? AND location = ? AND damaged_at IS NULL",
+                .integer(time),
+                .text(digest.description),
+                .text(known.location.description)
+            )
+            guard seen == 1 else { return false }
+            try Self.link(digest, to: repository, at: time, on: connection)
+            return true
+        }
+    }
+
+    /// Says that a blob exists, which its durable bytes prove, and that the repository has it.
+    ///
+    /// - Parameter lacking: The location that the blob had, where its bytes were found missing or damaged.
+    /// - Returns: Where the blob is: somewhere else when another upload of the same blob was faster.
+    func addBlob(
+        _ digest: Digest,
+        size: Int64,
+        at location: BlobLocation,
+        insteadOf lacking: BlobLocation?,
+        to repository: RepositoryName,
+        time: Int64
+    ) async throws -> BlobLocation {
+        try await self.database.write(locking: [Self.relying]) { connection in
+            let added = try connection.execute(
+                """
+                INSERT INTO blobs (digest, size, location, created_at, seen_at) VALUES (?, ?, ?, ?, ?)
+                ON CONFLICT (digest) DO NOTHING
+                """,
+                .text(digest.description),
+                .integer(size),
+                .text(location.description),
+                .integer(time),
+                .integer(time)
+            )
+            var kept = location
+            if added == 0 {
+                kept = try Self.settle(digest, size, location, lacking, time, on: connection)
+            }
+            try Self.link(digest, to: repository, at: time, on: connection)
+            return kept
+        }
+    }
+
+    /// Of two copies of a blob the first stays, unless it is known to be wrong.
+    private static func settle(
+        _ digest: Digest,
+        _ size: Int64,
+        _ location: BlobLocation,
+        _ lacking: BlobLocation?,
+        _ time: Int64,
+        on connection: any SQLConnection
+    ) throws -> BlobLocation {
+        let rows = try connection.query(
+            "SELECT size, location, damaged_at FROM blobs WHERE digest = ?",
+            .text(digest.description)
+        )
+        guard let row = rows.first else { throw Self.changedMeanwhile(digest) }
+        let present = try BlobLocation(row.text(1))
+        let isSound = try row.optionalInteger(2) == nil && row.integer(0) == size && present != lacking
+        let kept = isSound ? present : location
+        let changed = try connection.execute(
+            """
+            UPDATE blobs SET size = ?, location = ?, seen_at = ?, damaged_at = NULL, verified_at = NULL
+            WHERE digest = ? AND location = ?
+            """,
+            .integer(size),
+            .text(kept.description),
+            .integer(time),
+            .text(digest.description),
+            .text(present.description)
+        )
+        guard changed == 1 else { throw Self.changedMeanwhile(digest) }
+        if kept != present { try Self.discard(present, at: time, on: connection) }
+        return kept
+    }
+
+    private static func changedMeanwhile(_ digest: Digest) -> DatabaseError {
+        DatabaseError(code: .serializationFailure, message: "\(digest) was changed by somebody else meanwhile")
+    }
+
+    /// Hands bytes over to whoever empties the trash.
+    static func discard(_ location: BlobLocation, at time: Int64, on connection: any SQLConnection) throws {
+        try connection.execute(
+            "INSERT INTO trash (location, added_at) VALUES (?, ?) ON CONFLICT (location) DO NOTHING",
+            .text(location.description),
+            .integer(time)
+        )
+    }
+
+    /// Gives a repository a blob that another one has.
+    /// - Parameter source: The other repository; nil for any.
+    /// - Returns: False when the source does not have it.
+    func mountBlob(
+        _ digest: Digest,
+        from source: RepositoryName?,
+        to repository: RepositoryName,
+        at time: Int64
+    ) async throws -> Bool {
+        try await self.database.write(locking: [Self.relying]) { connection in
+            let found: [SQLRow] =
+                if let source {
+                    try connection.query(
+                        "SELECT digest FROM repository_blobs WHERE repository = ? AND digest = ?",
+                        .text(source.description),
+                        .text(digest.description)
+                    )
+                } else {
+                    try connection.query(
+                        "SELECT digest FROM repository_blobs WHERE digest = ? ORDER BY repository LIMIT 1",
+                        .text(digest.description)
+                    )
+                }
+            guard try !found.isEmpty && Self.see(digest, at: time, on: connection) else { return false }
+            try Self.link(digest, to: repository, at: time, on: connection)
+            return true
+        }
+    }
+
+    /// Takes a blob from a repository. Its bytes stay: others may have it.
+    /// - Returns: False when the repository does not have it.
+    func removeBlob(_ digest: Digest, from repository: RepositoryName) async throws -> Bool {
+        try await self.database.write(locking: []) { connection in
+            try connection.execute(
+                "DELETE FROM repository_blobs WHERE repository = ? AND digest = ?",
+                .text(repository.description),
+                .text(digest.description)
+            ) > 0
+        }
+    }
+
+    /// Notes that a client is about to be told that a blob exists.
+    /// - Returns: False when it does not, by now.
+    func seeBlob(_ digest: Digest, at time: Int64) async throws -> Bool {
+        try await self.database.write(locking: []) { try Self.see(digest, at: time, on: $0) }
+    }
+
+    /// One statement, so that it and a collection of the same blob come one after the other: either it is collected, or it was
+    /// seen by now. Never sets a time back.
+    private static func see(_ digest: Digest, at time: Int64, on connection: any SQLConnection) throws -> Bool {
+        try connection.execute(
+            """
+            UPDATE blobs SET seen_at = CASE WHEN seen_at < ? THEN ? ELSE seen_at END
+            WHERE digest = ? AND damaged_at IS NULL
+            """,
+            .integer(time),
+            .integer(time),
+            .text(digest.description)
+        ) == 1
+    }
+
+    private static func link(
+        _ digest: Digest,
+        to repository: RepositoryName,
+        at time: Int64,
+        on connection: any SQLConnection
+    ) throws {
+        try Self.createRepository(repository, at: time, on: connection)
+        try connection.execute(
+            """
+            INSERT INTO repository_blobs (repository, digest, linked_at) VALUES (?, ?, ?)
+            ON CONFLICT (repository, digest) DO UPDATE SET linked_at = excluded.linked_at
+            """,
+            .text(repository.description),
+            .text(digest.description),
+            .integer(time)
+        )
+    }
+}
