@@ -232,9 +232,17 @@ let package = Package(
         .testTarget(name: "KeyStoreTests", dependencies: ["KeyStore", "TUF", crypto]),
         .testTarget(name: "CeremonyTests", dependencies: ["Ceremony", "DurableFiles", "KeyStore", "TUF", crypto]),
         .testTarget(name: "HTTPAccessTests", dependencies: ["HTTPAccess", httpClient]),
+        // A bucket in memory that breaks off, slows down and fails as it is told.
+        .target(
+            name: "S3Testing",
+            dependencies: ["S3Client", "HTTPAccess", "PercentEncoding", crypto, logging, nioCore, nioPosix, nioHTTP1],
+            path: "Tests/S3Testing"
+        ),
         .testTarget(
             name: "S3ClientTests",
-            dependencies: ["S3Client", "HTTPAccess", crypto, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient]
+            dependencies: [
+                "S3Client", "S3Testing", "HTTPAccess", crypto, logging, nioCore, nioPosix, nioHTTP1, nioSSL, httpClient,
+            ]
         ),
         .testTarget(
             name: "HTTPServiceTests",
@@ -308,6 +316,7 @@ let package = Package(
             name: "RegistryTests",
             dependencies: [
                 "Registry", "DurableFiles", "OCI", "Database", "DatabaseTesting", "HTTPService", "S3Client",
+                "S3Testing",
                 "TokenAuthentication", "TokenTesting", crypto, logging, nioCore, nioPosix, nioHTTP1, httpClient,
             ]
         ),
