@@ -29,11 +29,13 @@ package struct Registry: Sendable {
         package var allowsDelete = true
         /// Whether clients may push at all. Default: true.
         package var allowsWrites = true
-        /// Whether a mount that names no source may take the blob from any repository. With access rules per repository
-        /// this would give private blobs away: a registry with a verifier never does it. Default: true.
+        /// Whether a mount that names no source may find the blob by itself: anywhere where there are no access rules, else
+        /// only where the client's token may pull, since private blobs would be given away. Default: true.
         package var allowsAnonymousMount = true
-        /// Whether indexes may list manifests that are not there. Default: false.
-        package var allowsSparseIndexes = false
+        /// Which manifests may name what is not there. Default: none.
+        package var sparse = SparseManifests.none
+        /// What clients are told in `Warning` fields when they begin, and when they push. Default: nothing.
+        package var notices: [String] = []
         /// How many seconds a client may rely on having been told that something exists. Default: a day.
         package var graceTime: TimeInterval = 24 * 60 * 60
         /// The memory for ready replies, in bytes. 0 turns the cache off, as several instances on one database need.
@@ -133,7 +135,8 @@ package struct Registry: Sendable {
             options: RegistryResponder.Options(
                 allowsDelete: configuration.allowsDelete,
                 allowsWrites: configuration.allowsWrites,
-                allowsAnonymousMount: configuration.allowsAnonymousMount && verifier == nil
+                allowsAnonymousMount: configuration.allowsAnonymousMount,
+                notices: configuration.notices
             ),
             store: store,
             blobs: blobs,
@@ -141,7 +144,7 @@ package struct Registry: Sendable {
             manifests: ManifestService(
                 store: store,
                 threads: threads,
-                allowsSparseIndexes: configuration.allowsSparseIndexes,
+                sparse: configuration.sparse,
                 clock: clock
             ),
             manifestBudget: HTTPBodyBudget(bytes: configuration.manifestMemory),

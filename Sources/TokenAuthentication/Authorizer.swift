@@ -33,6 +33,11 @@ package struct Caller: Sendable {
 
     /// Whether they may do all of this.
     package func may(_ entry: AccessEntry) -> Bool { self.access.grant(entry) }
+
+    /// The repositories in which their token grants an action.
+    package func repositories(granting action: String) -> [String] {
+        self.access.filter { $0.grants(action, onType: "repository", name: $0.name) }.map(\.name)
+    }
 }
 
 /// Lets past who has a token for what they ask, and tells all others where to get one.

@@ -206,6 +206,18 @@ struct AuthorizationTests {
             let both = try server.issuer.token([Self.push, .repository("team/other", "pull")])
             let path = "\(Self.base)/blobs/uploads/?mount=\(digest)&from=team/other"
             #expect(try await server.send(.POST, path, token: both).status == 201)
+            let third = AccessEntry.repository("team/third", "pull", "push")
+            for (entries, status) in [
+                ([third], 202), ([third, .repository("team/other", "push")], 202),
+                ([third, .repository("team/other", "pull")], 201),
+            ] {
+                let reply = try await server.send(
+                    .POST,
+                    "/v2/team/third/blobs/uploads/?mount=\(digest)",
+                    token: server.issuer.token(entries)
+                )
+                #expect(reply.status == status, "a source is looked for where the token may pull")
+            }
             #expect(try await server.send(.HEAD, "\(Self.base)/blobs/\(digest)", token: here).status == 200)
         }
     }

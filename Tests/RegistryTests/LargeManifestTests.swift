@@ -54,7 +54,7 @@ struct LargeManifestTests {
         ManifestService(
             store: try await RegistryStore(database: database),
             threads: .singleton,
-            allowsSparseIndexes: false,
+            sparse: .none,
             clock: { Date(timeIntervalSince1970: 1_800_000_000) }
         )
     }

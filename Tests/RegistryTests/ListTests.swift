@@ -86,6 +86,29 @@ struct ListTests {
         }
     }
 
+    @Test("a list that nobody asked pages of goes on in as large ones")
+    func unpaged() async throws {
+        try await RegistryFixture.run { fixture in
+            let digest = try await fixture.pushImage("one", to: "r")
+            try await fixture.database.write { connection in
+                for number in 0..<10_002 {
+                    try connection.execute(
+                        "INSERT INTO tags (repository, name, digest, updated_at) VALUES ('r', ?, ?, 0)",
+                        .text("t\(number)"),
+                        .text(digest.description)
+                    )
+                }
+            }
+            let first = try await fixture.send(.GET, "/v2/r/tags/list")
+            #expect(try JSONDecoder().decode(Tags.self, from: first.body).tags.count == 10_000)
+            let next = try #require(try self.next(first))
+            #expect(!next.contains("n="))
+            let second = try await fixture.send(.GET, next)
+            #expect(try JSONDecoder().decode(Tags.self, from: second.body).tags.count == 2)
+            #expect(second["link"] == nil)
+        }
+    }
+
     @Test("n that is no count is refused", arguments: ["-1", "x", "", "99999999999999999999", "1.5"])
     func badCount(text: String) async throws {
         try await RegistryFixture.run { fixture in
@@ -180,6 +203,42 @@ struct ListTests {
             )
             #expect(elsewhere.manifests.isEmpty)
             #expect(try await fixture.send(.GET, "/v2/a/referrers/sha256:x").status == 400)
+        }
+    }
+
+    @Test("what clients without the API listed under a fallback tag is listed by the API, once, and the tag stays theirs")
+    func fallback() async throws {
+        try await RegistryFixture.run { fixture in
+            let subject = try await fixture.pushImage("subject", to: "a", as: "v1")
+            let about = #","subject":{"mediaType":"\#(Samples.imageType)","digest":"\#(subject)","size":1}"#
+            let image = try await fixture.imageContent("sbom", to: "a", more: about)
+            let old = Array(
+                #"{"mediaType":"\#(Samples.artifactType)","artifactType":"x/y","blobs":[]\#(about)}"#.utf8
+            )
+            let unrelated = try await fixture.imageContent("unrelated", to: "a")
+            for (content, type) in [
+                (image, Samples.imageType), (old, Samples.artifactType), (unrelated, Samples.imageType),
+            ] {
+                let put = try await fixture.putManifest(content, to: "a", as: "\(Digest(hashing: content))", type: type)
+                #expect(put.status == 201)
+            }
+            let list = [
+                Samples.descriptor(Samples.imageType, image), Samples.descriptor(Samples.artifactType, old),
+                Samples.descriptor(Samples.imageType, unrelated),
+            ].joined(separator: ",")
+            let index = #"{"schemaVersion":2,"mediaType":"\#(Samples.indexType)","manifests":[\#(list)]}"#
+            let tag = "sha256-\(subject.encoded)"
+            let put = try await fixture.putManifest(Array(index.utf8), to: "a", as: tag, type: Samples.indexType)
+            #expect(put.status == 201)
+
+            let reply = try await fixture.send(.GET, "/v2/a/referrers/\(subject)")
+            let found = try JSONDecoder().decode(Index.self, from: reply.body).manifests
+            #expect(Set(found.map(\.digest)) == ["\(Digest(hashing: image))", "\(Digest(hashing: old))"])
+            #expect(found.count == 2)
+            #expect(found.first { $0.mediaType == Samples.artifactType }?.artifactType == "x/y")
+            #expect(try await fixture.send(.GET, "/v2/a/manifests/\(tag)").text == index)
+            let tags = try await JSONDecoder().decode(Tags.self, from: fixture.send(.GET, "/v2/a/tags/list").body).tags
+            #expect(tags == [tag, "v1"])
         }
     }
 

@@ -157,16 +157,24 @@ struct ManifestTests {
             #expect(index.codes == ["MANIFEST_BLOB_UNKNOWN"])
             #expect(try await fixture.send(.GET, "/v2/a/manifests/v1").status == 404)
         }
-        try await RegistryFixture.run(.set(\.allowsSparseIndexes, true)) { fixture in
-            let content = Samples.image(config: Self.config, layers: [])
-            #expect(try await fixture.putManifest(content, to: "a", as: "v1").status == 400)
-            let index = try await fixture.putManifest(
-                Samples.index([content]),
-                to: "a",
-                as: "v1",
-                type: Samples.indexType
-            )
-            #expect(index.status == 201)
+    }
+
+    @Test("what a manifest names may be missing where that is allowed", arguments: SparseManifests.allCases)
+    func sparse(_ sparse: SparseManifests) async throws {
+        try await RegistryFixture.run(.set(\.sparse, sparse)) { fixture in
+            let image = Samples.image(config: Self.config, layers: [Self.layer])
+            let cache = Samples.index([Self.layer], of: "application/vnd.oci.image.layer.v1.tar+gzip")
+            for (content, type, isTaken) in [
+                (image, Samples.imageType, sparse == .all),
+                (Samples.index([image, Samples.index([])]), Samples.indexType, sparse != .none),
+                (cache, Samples.indexType, sparse != .none),
+            ] {
+                let reply = try await fixture.putManifest(content, to: "a", as: "v1", type: type)
+                #expect(reply.status == (isTaken ? 201 : 400))
+                #expect(reply.codes.first == (isTaken ? nil : "MANIFEST_BLOB_UNKNOWN"))
+                let stored = try await fixture.send(.GET, "/v2/a/manifests/v1")
+                #expect((Array(stored.body) == content) == isTaken)
+            }
         }
     }
 

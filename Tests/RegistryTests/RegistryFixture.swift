@@ -182,16 +182,21 @@ final class RegistryFixture: Sendable {
             body: body
         )
         let responder = self.registry.responder
-        if let response = responder.immediateResponse(to: request) { return try Self.reply(response) }
+        if let response = responder.immediateResponse(to: request) { return try await Self.reply(response) }
         return try await Self.reply(responder.respond(to: request))
     }
 
-    private static func reply(_ response: HTTPResponse) throws -> Reply {
+    private static func reply(_ response: HTTPResponse) async throws -> Reply {
         #expect(response.headers.first(name: "docker-distribution-api-version") == "registry/2.0")
         var body = Data()
         var absent: Int64?
         switch response.body {
-        case .empty, .stream: break
+        case .empty: break
+        case .stream(let length, let produce):
+            let collector = Collector()
+            try await produce(collector)
+            body = collector.bytes
+            if let length { #expect(length == Int64(body.count)) }
         case .bytes(let buffer): body = Data(buffer.readableBytesView)
         case .absent(let length): absent = length
         case .file(let file):
@@ -203,6 +208,13 @@ final class RegistryFixture: Sendable {
             }
         }
         return Reply(status: Int(response.status.code), headers: response.headers, body: body, absentLength: absent)
+    }
+
+    /// Takes what a streamed reply consists of.
+    private final class Collector: HTTPBodyWriter {
+        private let data = Mutex(Data())
+        var bytes: Data { self.data.withLock { $0 } }
+        func write(_ buffer: ByteBuffer) { self.data.withLock { $0.append(contentsOf: buffer.readableBytesView) } }
     }
 
     // MARK: - Shorthands

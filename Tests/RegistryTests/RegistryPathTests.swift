@@ -90,15 +90,29 @@ struct ByteRangeTests {
             (nil, ByteRange.Request.whole), ("bytes=0-0", .part(0..<1)), ("bytes=2-5", .part(2..<6)),
             ("bytes=5-", .part(5..<10)), ("bytes=-3", .part(7..<10)), ("bytes=-30", .part(0..<10)),
             ("bytes=0-99", .part(0..<10)), ("Bytes=1-2", .part(1..<3)), ("items=0-1", .whole),
-            ("bytes=0-1,4-5", .whole), ("bytes=10-", .unsatisfiable), ("bytes=500-0", .unsatisfiable),
+            ("bytes=0-1,4-5", .parts([0..<2, 4..<6])), ("bytes=8-, 0-1,,-1", .whole), ("bytes=10-", .unsatisfiable), ("bytes=500-0", .unsatisfiable),
             ("bytes=-0", .unsatisfiable), ("bytes=-", .unsatisfiable), ("bytes=a-b", .unsatisfiable),
             ("bytes=1", .unsatisfiable), ("bytes=+1-2", .unsatisfiable),
             ("bytes=0-9223372036854775807", .part(0..<10)), ("bytes=99999999999999999999-", .unsatisfiable),
-            ("bytes=-99999999999999999999", .unsatisfiable),
+            ("bytes=-99999999999999999999", .unsatisfiable), ("bytes=8-9, 0-1,,4-", .whole),
+            ("bytes=8-9,\t0-1,,4-4", .parts([8..<10, 0..<2, 4..<5])), ("bytes=20-,1-2,x", .part(1..<3)),
+            ("bytes=20-21,30-", .unsatisfiable), ("bytes=,", .unsatisfiable),
+            ("bytes=0-9223372036854775806,0-9223372036854775806", .whole),
         ] as [(String?, ByteRange.Request)]
     )
     func range(_ field: String?, _ expected: ByteRange.Request) {
         #expect(ByteRange.request(field, size: 10) == expected)
+    }
+
+    @Test("a thousand parts can be asked for, many thousands are not worth it")
+    func manyParts() {
+        func field(_ count: Int) -> String {
+            "bytes=" + (0..<count).map { "\($0 * 2)-\($0 * 2)" }.joined(separator: ",")
+        }
+        var expected: [Range<Int64>] = []
+        for number in Int64(0)..<1_000 { expected.append(number * 2..<number * 2 + 1) }
+        #expect(ByteRange.request(field(1_000), size: 1 << 20) == .parts(expected))
+        #expect(ByteRange.request(field(5_000), size: 1 << 20) == .whole)
     }
 
     @Test("an empty blob has no part")

@@ -34,6 +34,15 @@ extension RegistryResponder {
                 value: "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(size)"
             )
             return response
+        case .parts(let ranges):
+            let parts = MultipartRanges(ranges, size: size, boundary: MultipartRanges.randomBoundary())
+            let body = parts.body(threads: self.manifests.threads) { range in
+                try await self.body(of: digest, blob, range, in: name)
+            }
+            var response = Self.blobResponse(digest, body: body)
+            response.status = .partialContent
+            response.headers.replaceOrAdd(name: "content-type", value: parts.contentType)
+            return response
         }
     }
 

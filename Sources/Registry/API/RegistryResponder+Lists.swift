@@ -25,7 +25,7 @@ extension RegistryResponder {
     }
 
     func tags(_ name: RepositoryName, _ query: RegistryQuery) async throws -> HTTPResponse {
-        let limit = try Self.limit(query, standard: PageSize.tags)
+        let (limit, isAsked) = try Self.limit(query, standard: PageSize.tags)
         guard let page = try await self.store.tags(of: name, after: Self.last(query), limit: limit) else {
             throw RegistryError(
                 .nameUnknown,
@@ -37,15 +37,15 @@ extension RegistryResponder {
             RegistryJSON.encode(TagList(name: name.description, tags: page.elements))
         }
         var response = Self.json(body)
-        Self.link(&response, to: "/v2/\(name)/tags/list", page, last: page.elements.last, limit: limit)
+        Self.link(&response, to: "/v2/\(name)/tags/list", page, last: page.elements.last, limit: isAsked ? limit : nil)
         return response
     }
 
     func catalog(_ query: RegistryQuery) async throws -> HTTPResponse {
-        let limit = try Self.limit(query, standard: PageSize.repositories)
+        let (limit, isAsked) = try Self.limit(query, standard: PageSize.repositories)
         let page = try await self.store.repositories(after: Self.last(query), limit: limit)
         var response = Self.json(["repositories": page.elements])
-        Self.link(&response, to: "/v2/_catalog", page, last: page.elements.last, limit: limit)
+        Self.link(&response, to: "/v2/_catalog", page, last: page.elements.last, limit: isAsked ? limit : nil)
         return response
     }
 
@@ -54,8 +54,8 @@ extension RegistryResponder {
         String((query["last"] ?? "").prefix { $0 != "\0" })
     }
 
-    private static func limit(_ query: RegistryQuery, standard: Int) throws -> Int {
-        guard let text = query["n"] else { return standard }
+    private static func limit(_ query: RegistryQuery, standard: Int) throws -> (limit: Int, isAsked: Bool) {
+        guard let text = query["n"] else { return (standard, false) }
         guard let number = Int(text), number >= 0 else {
             throw RegistryError(
                 .paginationNumberInvalid,
@@ -63,21 +63,23 @@ extension RegistryResponder {
                 detail: ["n": text]
             )
         }
-        return min(number, PageSize.maximum)
+        return (min(number, PageSize.maximum), true)
     }
 
     /// Says where the next page is. An empty page has none: it would be the same again.
+    /// - Parameter limit: What the client asked for, for the next page, too; nil when it did not.
     private static func link<Element>(
         _ response: inout HTTPResponse,
         to path: String,
         _ page: RegistryStore.Page<Element>,
         last: String?,
-        limit: Int
+        limit: Int?
     ) {
         guard page.hasMore, let last else { return }
+        let count = limit.map { "&n=\($0)" } ?? ""
         response.headers.add(
             name: "link",
-            value: "<\(path)?last=\(PercentCoding.encode(last))&n=\(limit)>; rel=\"next\""
+            value: "<\(path)?last=\(PercentCoding.encode(last))\(count)>; rel=\"next\""
         )
     }
 

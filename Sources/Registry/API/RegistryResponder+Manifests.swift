@@ -42,7 +42,7 @@ extension RegistryResponder {
         guard let manifest = try await self.store.manifest(reference, in: name),
             let seenAt = try await self.seen.see(manifest, in: name)
         else { throw Self.manifestUnknown(name, reference) }
-        let response = Self.response(manifest)
+        let response = Self.response(manifest, reference)
         self.cache.insert(
             .manifest(response.preparedForReuse),
             digest: manifest.digest,
@@ -51,13 +51,49 @@ extension RegistryResponder {
             seenAt: seenAt,
             generation: generation
         )
+        if Self.isNegotiated(response), AcceptedTypes(request.headers).needsImageInsteadOfList,
+            let image = try await self.image(for: Self.oldPlatform, of: manifest, in: name)
+        {
+            let response = Self.response(image, reference, isNegotiated: true)
+            return Conditions.isUnchanged(image.digest, request.headers) ? Self.unchanged(response) : response
+        }
         return Conditions.isUnchanged(manifest.digest, request.headers) ? Self.unchanged(response) : response
     }
 
+    /// What docker-registry has always given clients that know no lists.
+    private static let oldPlatform = Platform(os: "linux", architecture: "amd64")
+
+    /// The image of a list for a platform, if it is one that clients without lists can use.
+    private func image(
+        for platform: Platform,
+        of list: StoredManifest,
+        in name: RepositoryName
+    ) async throws -> StoredManifest? {
+        let entry = try await self.manifests.threads.blocking {
+            let type = MediaType(rawValue: list.mediaType)
+            return try Manifest(parsing: list.content, mediaType: type).manifests.first {
+                $0.mediaType == .dockerManifest && $0.platform?.os == platform.os
+                    && $0.platform?.architecture == platform.architecture
+            }
+        }
+        guard let entry, let image = try await self.store.manifest(.digest(entry.digest), in: name),
+            try await self.seen.see(image, in: name) != nil
+        else { return nil }
+        return image
+    }
+
+    /// Whether another client may get another manifest under the same path.
+    static func isNegotiated(_ response: HTTPResponse) -> Bool { response.headers.contains(name: "vary") }
+
     /// What is stored is what is served, whatever `Accept` says: a client that cannot use it says so better than a 404.
-    private static func response(_ manifest: StoredManifest) -> HTTPResponse {
+    /// Only for a list of Docker, by its tag, there may be something that an old client can use.
+    private static func response(
+        _ manifest: StoredManifest,
+        _ reference: Reference,
+        isNegotiated: Bool = false
+    ) -> HTTPResponse {
         let digest = manifest.digest.description
-        return HTTPResponse(
+        var response = HTTPResponse(
             status: .ok,
             headers: [
                 "content-type": manifest.mediaType,
@@ -68,6 +104,10 @@ extension RegistryResponder {
             ],
             body: .bytes(ByteBuffer(data: manifest.content))
         )
+        if isNegotiated || reference.digest == nil && manifest.mediaType == MediaType.dockerManifestList.rawValue {
+            response.headers.add(name: "vary", value: "Accept")
+        }
+        return response
     }
 
     private func putManifest(
@@ -97,6 +137,9 @@ extension RegistryResponder {
         ]
         if let subject = receipt.subject { headers.add(name: "oci-subject", value: subject.description) }
         for tag in tags { headers.add(name: "oci-tag", value: tag.description) }
+        for warning in WarningField.values(self.options.notices + receipt.warnings) {
+            headers.add(name: "warning", value: warning)
+        }
         return HTTPResponse(status: .created, headers: headers)
     }
 

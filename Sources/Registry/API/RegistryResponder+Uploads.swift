@@ -46,13 +46,27 @@ extension RegistryResponder {
         guard let digest = try? Digest(digest) else { return false }
         guard let from = query["from"] else {
             guard self.options.allowsAnonymousMount else { return false }
-            return try await self.uploads.mount(digest, from: nil, to: name)
+            guard self.authorizer != nil else { return try await self.uploads.mount(digest, from: nil, to: name) }
+            guard let source = try await self.readableSource(of: digest, caller) else { return false }
+            return try await self.uploads.mount(digest, from: source, to: name)
         }
         guard let source = try? RepositoryName(from) else { return false }
         if self.authorizer != nil {
             guard let caller, caller.may(.repository(source.description, "pull")) else { return false }
         }
         return try await self.uploads.mount(digest, from: source, to: name)
+    }
+
+    /// How many repositories of a token are looked through for a blob.
+    private static let maximumSources = 64
+
+    /// A repository that has the blob, among those that the caller's token may pull from.
+    private func readableSource(of digest: Digest, _ caller: Caller?) async throws -> RepositoryName? {
+        for text in caller?.repositories(granting: "pull").prefix(Self.maximumSources) ?? [] {
+            guard let source = try? RepositoryName(text) else { continue }
+            if try await self.store.blob(digest, in: source) != nil { return source }
+        }
+        return nil
     }
 
     // MARK: - Session

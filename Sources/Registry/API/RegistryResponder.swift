@@ -17,6 +17,8 @@ package struct RegistryResponder: HTTPResponder {
         var allowsDelete: Bool
         var allowsWrites: Bool
         var allowsAnonymousMount: Bool
+        /// What clients that begin or push are told.
+        var notices: [String]
     }
 
     let options: Options
@@ -47,6 +49,9 @@ package struct RegistryResponder: HTTPResponder {
         var response: HTTPResponse
         switch entry.content {
         case .manifest(let whole):
+            guard !Self.isNegotiated(whole) || !AcceptedTypes(request.headers).needsImageInsteadOfList else {
+                return nil
+            }
             response = whole
         case .blob(let digest, let blob):
             guard request.method == .HEAD else { return nil }
@@ -120,9 +125,9 @@ package struct RegistryResponder: HTTPResponder {
                 headers: ["allow": path.allowedMethods.map(\.rawValue).joined(separator: ", ")]
             )
         }
-        try self.checkAllowed(request.method)
+        try self.checkAllowed(request.method, path)
         switch path {
-        case .base: return Self.json([String: String]())
+        case .base: return self.base()
         case .catalog: return try await self.catalog(query)
         case .tags(let name): return try await self.tags(name, query)
         case .referrers(let name, let digest): return try await self.referrers(name, digest, query)
@@ -134,14 +139,24 @@ package struct RegistryResponder: HTTPResponder {
         }
     }
 
-    private func checkAllowed(_ method: HTTPMethod) throws {
+    private func checkAllowed(_ method: HTTPMethod, _ path: RegistryPath) throws {
         guard method != .GET, method != .HEAD else { return }
         guard self.options.allowsWrites else {
             throw RegistryError(.unsupported, "this registry is read-only")
         }
+        // Who cancels an upload deletes nothing that anybody could pull.
+        if case .upload = path { return }
         guard method != .DELETE || self.options.allowsDelete else {
             throw RegistryError(.unsupported, "this registry does not delete")
         }
+    }
+
+    private func base() -> HTTPResponse {
+        var response = Self.json([String: String]())
+        for warning in WarningField.values(self.options.notices) {
+            response.headers.add(name: "warning", value: warning)
+        }
+        return response
     }
 
     package func response(toExcess excess: HTTPClientExcess, _ request: HTTPRequest) -> HTTPResponse {

@@ -25,21 +25,22 @@ struct ManifestService: Sendable {
     struct Receipt: Sendable {
         let digest: Digest
         let subject: Digest?
+        /// What whoever pushed should know.
+        let warnings: [String]
     }
 
     let store: RegistryStore
     let threads: NIOThreadPool
-    /// Takes indexes that list manifests which are not there.
-    let allowsSparseIndexes: Bool
+    let sparse: SparseManifests
     let clock: @Sendable () -> Date
 
     /// - Throws: ``RegistryError``.
     func put(_ request: Request) async throws -> Receipt {
         // Hashing and parsing 4 MiB would hold the event loop up for everybody.
-        let push = try await self.threads.blocking { try self.push(request) }
+        let (push, warnings) = try await self.threads.blocking { try self.push(request) }
         switch try await self.store.put(push) {
         case .stored:
-            return Receipt(digest: push.digest, subject: push.subject)
+            return Receipt(digest: push.digest, subject: push.subject, warnings: warnings)
         case .missing(let digests, let more):
             throw RegistryError(.manifestBlobUnknown, unknownDigests: digests, more: more)
         case .wrongSize(let digest, let claimed, let actual):
@@ -57,7 +58,7 @@ struct ManifestService: Sendable {
         }
     }
 
-    private func push(_ request: Request) throws -> ManifestPush {
+    private func push(_ request: Request) throws -> (ManifestPush, warnings: [String]) {
         let bytes = request.content.readableBytesView
         let digest = Digest(hashing: bytes, algorithm: request.reference.digest?.algorithm ?? .sha256)
         if let expected = request.reference.digest, expected != digest {
@@ -67,14 +68,14 @@ struct ManifestService: Sendable {
         let (manifests, blobs) = Self.targets(of: manifest)
         var tags = request.tags
         if case .tag(let tag) = request.reference, !tags.contains(tag) { tags.append(tag) }
-        return ManifestPush(
+        let push = ManifestPush(
             repository: request.repository,
             digest: digest,
             mediaType: manifest.mediaType.rawValue,
             content: Data(bytes),
             tags: tags,
-            blobs: self.allowsSparseIndexes && manifest.isIndex ? [] : blobs,
-            manifests: self.allowsSparseIndexes ? [] : manifests,
+            blobs: self.sparse.allows(manifest) ? [] : blobs,
+            manifests: self.sparse.allows(manifest) ? [] : manifests,
             blobReferences: blobs.map(\.digest),
             manifestReferences: manifests.map(\.digest),
             subject: manifest.subject?.digest,
@@ -84,6 +85,7 @@ struct ManifestService: Sendable {
             condition: request.condition,
             time: Int64(self.clock().timeIntervalSince1970)
         )
+        return (push, manifest.warnings)
     }
 
     private func parse(_ request: Request) throws -> Manifest {
@@ -118,5 +120,39 @@ struct ManifestService: Sendable {
     private struct Target: Hashable {
         let digest: Digest
         let size: Int64
+    }
+}
+
+/// Which manifests a registry takes although something that they name is not in the repository.
+package enum SparseManifests: String, Sendable, CaseIterable {
+    /// None: whatever can be pulled is whole.
+    case none
+    /// Indexes, for mirrors of some platforms only.
+    case indexes
+    /// Any.
+    case all
+
+    func allows(_ manifest: Manifest) -> Bool {
+        switch self {
+        case .none: false
+        case .indexes: manifest.isIndex
+        case .all: true
+        }
+    }
+}
+
+extension Manifest {
+    /// What is deprecated about it.
+    fileprivate var warnings: [String] {
+        var warnings: [String] = []
+        if self.kind == .artifact {
+            warnings.append(
+                "\(self.mediaType) was withdrawn before OCI 1.1; use an image manifest with artifactType"
+            )
+        }
+        if self.layers.contains(where: { $0.mediaType.kind == .nondistributableLayer }) {
+            warnings.append("non-distributable layers are deprecated since OCI 1.1; this registry does not have their bytes")
+        }
+        return warnings
     }
 }

@@ -106,7 +106,10 @@ extension SettingType where Value == ServiceName {
 /// The registry's settings.
 package enum RegistrySettings: SettingGroup {
     package static let title = "Registry"
-    package static let settings = [Self.address.declaration, Self.usesTLS.declaration]
+    package static let settings = [
+        Self.address.declaration, Self.usesTLS.declaration, Self.isReadOnly.declaration,
+        Self.refusesDeletes.declaration, Self.sparse.declaration, Self.notices.declaration,
+    ]
 
     package static let address = Setting(
         "registry.address",
@@ -121,4 +124,49 @@ package enum RegistrySettings: SettingGroup {
         default: false,
         help: "Speak HTTPS on the registry's address too."
     )
+
+    package static let isReadOnly = Setting(
+        "registry.read-only",
+        .flag,
+        default: false,
+        help: "Refuse pushes and deletions; what is there is served."
+    )
+
+    package static let refusesDeletes = Setting(
+        "registry.refuse-deletes",
+        .flag,
+        default: false,
+        help: "Refuse to delete tags, manifests and blobs over the API."
+    )
+
+    package static let sparse = Setting(
+        "registry.sparse",
+        .choice(["none", "indexes", "all"]),
+        default: "none",
+        help: "Which manifests are taken although something that they name is not in the repository: none, indexes, "
+            + "as mirrors of some platforms push them, or all."
+    )
+
+    package static let notices = Setting(
+        "registry.notices",
+        .list(of: .notice),
+        default: [],
+        option: "registry-notice",
+        help: "What clients are told when they begin and when they push (a Warning field); may be repeated."
+    )
+}
+
+extension SettingType where Value == String {
+    /// A sentence that fits into a field of HTTP.
+    static var notice: Self {
+        .word(
+            "text",
+            expected: "printable ASCII characters, 1000 at most",
+            placeholder: "text",
+            text: { $0 },
+            parse: { text in
+                (1...1000).contains(text.utf8.count) && text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) ? text : nil
+            }
+        )
+    }
 }

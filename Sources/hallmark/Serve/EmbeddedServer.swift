@@ -242,7 +242,7 @@ struct EmbeddedServer {
     ) async throws -> Registry {
         do {
             return try await Registry(
-                configuration: Registry.Configuration(directory: directory + "/registry"),
+                configuration: Registry.Configuration(directory: directory + "/registry", parts.settings),
                 database: database,
                 logger: parts.logger,
                 verifier: parts.verifier(for: .registry),
@@ -263,5 +263,15 @@ extension TrustServerConfiguration {
         self.consistentMaximumAge = settings[TrustServerSettings.consistentMaximumAge]
         self.expiryWarnings = settings[OperationsSettings.expiryWarnings].map { Int64($0) }
         self.renewalRate = settings[OperationsSettings.renewalRate]
+    }
+}
+
+extension Registry.Configuration {
+    init(directory: String, _ settings: SettingValues) {
+        self.init(directory: directory)
+        self.allowsWrites = !settings[RegistrySettings.isReadOnly]
+        self.allowsDelete = !settings[RegistrySettings.refusesDeletes]
+        self.sparse = SparseManifests(rawValue: settings[RegistrySettings.sparse]) ?? .none
+        self.notices = settings[RegistrySettings.notices]
     }
 }
