@@ -50,13 +50,16 @@ struct CollectionRetentionTests {
                 keep: {newest: 2}
             """
         let tags: [(String, Int64, Int64)] = [
-            ("build-1", 4, 4), ("build-4", 1, 1), ("build-3", 2, 2), ("build-2", 3, 0), ("latest", 0, 0), ("old", 900, 900),
+            ("build-1", 4, 4), ("build-4", 1, 1), ("build-3", 2, 2), ("build-2", 3, 0), ("latest", 0, 0),
+            ("old", 900, 900),
         ]
         #expect(try self.gone(yaml, tags) == ["build-1", "build-2"])
         #expect(try self.gone(yaml, in: "other/app", tags) == [])
     }
 
-    @Test("keeps the highest versions by their numbers, pre-releases below what they lead to, and no opinion on other tags")
+    @Test(
+        "keeps the highest versions by their numbers, pre-releases below what they lead to, and no opinion on other tags"
+    )
     func versions() throws {
         let yaml = """
             rules:
@@ -64,7 +67,8 @@ struct CollectionRetentionTests {
                 keep: {versions: 3}
             """
         let tags: [(String, Int64, Int64)] = [
-            ("v1.9.0", 0, 0), ("v1.10.0", 9, 9), ("2.0.0-rc.2", 9, 9), ("2.0.0-rc.10", 9, 9), ("2.0", 9, 9), ("latest", 999, 999),
+            ("v1.9.0", 0, 0), ("v1.10.0", 9, 9), ("2.0.0-rc.2", 9, 9), ("2.0.0-rc.10", 9, 9), ("2.0", 9, 9),
+            ("latest", 999, 999),
             ("1.10.0-beta", 0, 0),
         ]
         #expect(try self.gone(yaml, tags) == ["v1.9.0", "v1.10.0", "1.10.0-beta"])
@@ -73,7 +77,10 @@ struct CollectionRetentionTests {
     @Test(
         "orders versions as Semantic Versioning does",
         arguments: [
-            ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1"],
+            [
+                "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11",
+                "1.0.0-rc.1",
+            ],
             ["1.0.0-rc.1", "1", "1.0.1", "1.2", "v1.10", "2"],
             ["99999999999999999999998.0.0", "99999999999999999999999.0.0", "100000000000000000000000.0.0"],
         ]
@@ -88,7 +95,10 @@ struct CollectionRetentionTests {
         }
     }
 
-    @Test("does not take other tags for versions", arguments: ["latest", "v", "1.2.3.4", "1..2", "1.2.3-", "v1.x", "1.2.3-a..b", "-1"])
+    @Test(
+        "does not take other tags for versions",
+        arguments: ["latest", "v", "1.2.3.4", "1..2", "1.2.3-", "v1.x", "1.2.3-a..b", "-1"]
+    )
     func noVersion(tag: String) { #expect(VersionTag(tag) == nil) }
 
     @Test("keeps what was changed or asked for lately")
@@ -115,7 +125,8 @@ struct CollectionRetentionTests {
                 keep: nothing
             """
         let tags: [(String, Int64, Int64)] = [
-            ("pr-1", 8, 0), ("pr-2", 6, 0), ("nightly-1", 3, 0), ("nightly-2", 2, 0), ("nightly-keep", 99, 0), ("latest", 99, 99),
+            ("pr-1", 8, 0), ("pr-2", 6, 0), ("nightly-1", 3, 0), ("nightly-2", 2, 0), ("nightly-keep", 99, 0),
+            ("latest", 99, 99),
         ]
         #expect(try self.gone(yaml, tags) == ["pr-1", "nightly-1"])
         #expect(try self.gone(yaml, in: "team/else", tags) == ["pr-1"])
@@ -166,8 +177,10 @@ struct CollectionRetentionTests {
     @Test(
         "matches names as they are written",
         arguments: [
-            ("team/*", "team/app", true), ("team/*", "team/app/x", false), ("team/**", "team/app/x", true), ("team/**", "team", false),
-            ("**", "a/b", true), ("*", "a/b", false), ("*", "a", true), ("a*c*e", "abcde", true), ("a*c*e", "abcdf", false),
+            ("team/*", "team/app", true), ("team/*", "team/app/x", false), ("team/**", "team/app/x", true),
+            ("team/**", "team", false),
+            ("**", "a/b", true), ("*", "a/b", false), ("*", "a", true), ("a*c*e", "abcde", true),
+            ("a*c*e", "abcdf", false),
             ("**/app", "x/y/app", true), ("v*", "v1.2", true), ("v*", "1.2", false), ("a**b", "a/x/b", true),
         ]
     )
@@ -189,9 +202,15 @@ struct CollectionRetentionTests {
             ("rule: []", "retention.yml:1: `rule` is not known here: the file has rules and protected"),
             ("rules:\n  - keep: {newest: 1}", "retention.yml:2: the rule is for no repository"),
             ("rules:\n  - repositories: [a]", "retention.yml:2: the rule says neither"),
-            ("rules:\n  - repositories: [a]\n    keep: {newest: 0}", "retention.yml:3: found `0`, expected a number from 1"),
+            (
+                "rules:\n  - repositories: [a]\n    keep: {newest: 0}",
+                "retention.yml:3: found `0`, expected a number from 1"
+            ),
             ("rules:\n  - repositories: [a]\n    keep: {newest: -1}", "retention.yml:3: found `-1`"),
-            ("rules:\n  - repositories: [a]\n    keep: {seen-within: 2w}", "retention.yml:3: found `2w`, expected a time"),
+            (
+                "rules:\n  - repositories: [a]\n    keep: {seen-within: 2w}",
+                "retention.yml:3: found `2w`, expected a time"
+            ),
             ("rules:\n  - repositories: [a]\n    keep: {}", "retention.yml:3: keep has one or more of"),
             ("rules:\n  - repositories: [a]\n    keep: all", "retention.yml:3: expected key: value"),
             ("rules:\n  - repositories:\n      - a?", "retention.yml:3: `a?` has a character"),

@@ -172,7 +172,9 @@ enum AttachedTag {
         let encoded = digest[digest.index(after: colon)...]
         var beginnings = ["\(algorithm)-\(encoded)"]
         // As a tag has at most 128 characters, whatever is longer is not asked for.
-        if encoded.utf8.count > Self.encodedLimit { beginnings.append("\(algorithm)-\(encoded.prefix(Self.encodedLimit))") }
+        if encoded.utf8.count > Self.encodedLimit {
+            beginnings.append("\(algorithm)-\(encoded.prefix(Self.encodedLimit))")
+        }
         return beginnings.flatMap { beginning in Self.suffixes.map { beginning + $0 } }.filter { $0.utf8.count <= 128 }
     }
 }
