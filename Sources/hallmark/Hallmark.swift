@@ -19,7 +19,7 @@ struct Hallmark: AsyncParsableCommand {
             """,
         version: HallmarkVersion.current,
         subcommands: [
-            Serve.self, ConfigCommand.self, User.self, Backup.self, Restore.self,
+            Serve.self, ConfigCommand.self, User.self, RegistryCommand.self, Backup.self, Restore.self,
             Push.self, Pull.self, Inspect.self,
             Init.self, Add.self, AddHash.self, Remove.self, Publish.self, Refresh.self, List.self, Lookup.self,
             Verify.self,
