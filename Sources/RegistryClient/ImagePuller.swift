@@ -84,11 +84,7 @@ package struct ImagePuller: Sendable {
                 let manifest = try top.parse()
                 guard manifest.isIndex else { break }
                 guard let entry = manifest.entry(for: platform) else {
-                    let known = manifest.manifests.compactMap { $0.platform?.description }.joined(separator: ", ")
-                    throw OCIError(
-                        .imageUnknown,
-                        "\(top.descriptor.digest) has no image for \(platform); it has: \(known)"
-                    )
+                    throw OCIError(.imageUnknown, platform: platform, of: top.descriptor.digest, manifest)
                 }
                 top = try await self.fetch(entry, repository)
             }

@@ -62,7 +62,7 @@ package struct ImagePusher: Sendable {
         let outcome = try await self.client.uploadBlob(
             repository,
             blob.descriptor,
-            from: blob.content,
+            from: .file(blob.content),
             mountFrom: source,
             progress: { progress(.bytes(digest, $0)) }
         )

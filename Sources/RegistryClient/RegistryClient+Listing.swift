@@ -13,6 +13,8 @@ extension RegistryClient {
     private static let maximumPageSize = 8 << 20
     /// The most pages that are fetched: a registry that always names another one must end somewhere.
     private static let maximumPages = 10_000
+    /// The most referrers of one manifest.
+    private static let maximumReferrers = 100_000
 
     /// All tags of a repository, in the registry's order.
     /// - Throws: ``RegistryError``, `notFound` when there is no such repository.
@@ -40,6 +42,34 @@ extension RegistryClient {
             all += try (page.repositories ?? []).map { try RepositoryName($0) }
         }
         return all
+    }
+
+    /// What refers to a manifest, in the registry's order; nil when the registry cannot tell.
+    /// - Throws: ``RegistryError``.
+    package func listReferrers(_ repository: RepositoryName, _ digest: Digest) async throws -> [Descriptor]? {
+        struct Page: Decodable {
+            let manifests: [Descriptor]?
+        }
+        var all: [Descriptor] = []
+        do {
+            try await self.pages("/v2/\(repository)/referrers/\(digest)", Self.scopes(repository, "pull")) { data in
+                all += try JSONDecoder().decode(Page.self, from: data).manifests ?? []
+                guard all.count <= Self.maximumReferrers else {
+                    throw RegistryError(.invalidResponse, "more than \(Self.maximumReferrers) referrers")
+                }
+            }
+        } catch let error as RegistryError where Self.meansNoSuchList(error.code) {
+            return nil
+        }
+        return all
+    }
+
+    /// A registry with the list has an empty one for what it does not know; others do not know the path.
+    private static func meansNoSuchList(_ code: RegistryError.Code) -> Bool {
+        switch code {
+        case .notFound, .rejected("404"), .rejected("405"), .rejected("UNSUPPORTED"): true
+        default: false
+        }
     }
 
     private func pages(_ path: String, _ scopes: [String], _ take: (Data) throws -> Void) async throws {

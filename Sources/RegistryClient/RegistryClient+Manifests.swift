@@ -24,6 +24,14 @@ package struct FetchedManifest: Sendable, Hashable {
     }
 }
 
+/// What a registry says it has done with a manifest.
+package struct ManifestReceipt: Sendable, Hashable {
+    /// It lists the manifest among the referrers of its subject. If not, clients keep that list themselves, under a tag.
+    package let hasListedSubject: Bool
+    /// It took the tag that came with a digest.
+    package let hasTagged: Bool
+}
+
 extension RegistryClient {
     /// What a tag or digest means at the moment, without the manifest if the registry can tell.
     /// - Throws: ``RegistryError``, `notFound` when there is none.
@@ -42,6 +50,17 @@ extension RegistryClient {
             throw RegistryError(.digestMismatch, "\(self.registry) has \(digest) where \(wanted) was asked for")
         }
         return Descriptor(mediaType: MediaType(contentType: type), digest: digest, size: size)
+    }
+
+    /// Whether a repository has a manifest.
+    /// - Throws: ``RegistryError``.
+    package func hasManifest(_ repository: RepositoryName, _ digest: Digest) async throws -> Bool {
+        let response = try await self.send(self.manifestRequest(.HEAD, repository, .digest(digest)))
+        switch response.status {
+        case .ok: return true
+        case .notFound: return false
+        default: throw try await self.error(response, "looking for the manifest \(repository) \(digest)")
+        }
     }
 
     /// A manifest, of which the digest is checked when it is asked for by digest.
@@ -70,16 +89,25 @@ extension RegistryClient {
     }
 
     /// Stores a manifest under a tag or its digest.
+    /// - Parameters:
+    ///   - repository: where to.
+    ///   - reference: what to call it.
+    ///   - tag: with a digest as `reference`, a name besides, for registries that take both at once.
+    ///   - bytes: the exact bytes.
+    ///   - mediaType: what they are.
+    /// - Returns: what the registry says it has done.
     /// - Throws: ``RegistryError``.
+    @discardableResult
     package func putManifest(
         _ repository: RepositoryName,
         _ reference: Reference,
+        tag: Tag? = nil,
         bytes: [UInt8],
         mediaType: MediaType
-    ) async throws {
+    ) async throws -> ManifestReceipt {
         let request = RegistryRequest(
             .PUT,
-            "/v2/\(repository)/manifests/\(reference)",
+            "/v2/\(repository)/manifests/\(reference)" + (tag.map { "?tag=\($0)" } ?? ""),
             scopes: Self.scopes(repository, "pull,push"),
             headers: ["Content-Type": mediaType.rawValue],
             body: .bytes(ByteBuffer(bytes: bytes)),
@@ -89,13 +117,18 @@ extension RegistryClient {
         guard response.status == .created || response.status == .ok || response.status == .accepted else {
             throw try await self.error(response, "storing the manifest \(repository) \(reference)")
         }
+        let receipt = ManifestReceipt(
+            hasListedSubject: response.headers.contains(name: "OCI-Subject"),
+            hasTagged: response.headers.contains(name: "OCI-Tag")
+        )
         guard let text = response.headers.first(name: "Docker-Content-Digest"), let stored = try? Digest(text) else {
-            return
+            return receipt
         }
         let own = Digest(hashing: bytes, algorithm: stored.algorithm)
         guard stored == own else {
             throw RegistryError(.digestMismatch, "\(self.registry) stored \(stored), but \(own) was sent")
         }
+        return receipt
     }
 
     /// Removes a tag, or a manifest with all its tags.

@@ -16,6 +16,29 @@ package enum BlobUploadOutcome: Sendable, Hashable {
     case uploaded
 }
 
+/// Where the bytes of an upload come from.
+package enum BlobContent: Sendable {
+    /// A part of a file.
+    case file(FileRange)
+    /// Another registry, or another repository of this one.
+    case transfer(BlobTransfer)
+
+    func body(from offset: Int64, _ progress: @escaping @Sendable (Int) -> Void) -> RegistryRequest.Body {
+        switch self {
+        case .file(let range): .file(range, from: offset, progress: progress)
+        case .transfer(let transfer): .transfer(transfer, from: offset)
+        }
+    }
+
+    /// Why the bytes cannot be had. To send them again is in vain then.
+    var failure: (any Error)? {
+        switch self {
+        case .file: nil
+        case .transfer(let transfer): transfer.failure
+        }
+    }
+}
+
 extension RegistryClient {
     /// Blobs up to this size go in one request, larger ones so that they can be taken up again.
     private static let singleRequestSize: Int64 = 1 << 20
@@ -26,12 +49,12 @@ extension RegistryClient {
     ///   - descriptor: digest and size.
     ///   - content: where the bytes are.
     ///   - source: another repository of this registry that may have it.
-    ///   - progress: told how many bytes were sent each time.
+    ///   - progress: told how many bytes of a file were sent each time.
     /// - Throws: ``RegistryError``; `digestMismatch` when the registry finds that the content is other.
     package func uploadBlob(
         _ repository: RepositoryName,
         _ descriptor: Descriptor,
-        from content: FileRange,
+        from content: BlobContent,
         mountFrom source: RepositoryName? = nil,
         progress: @escaping @Sendable (Int) -> Void = { _ in }
     ) async throws -> BlobUploadOutcome {
@@ -60,7 +83,12 @@ extension RegistryClient {
         }
         var attempt = 1
         while true {
-            let start = RegistryRequest(.POST, "/v2/\(repository)/blobs/uploads/", scopes: scopes, isRepeatable: true)
+            let start = RegistryRequest(
+                .POST,
+                "/v2/\(repository)/blobs/uploads/" + Self.algorithmQuery(descriptor.digest),
+                scopes: scopes,
+                isRepeatable: true
+            )
             let response = if let opened { opened } else { try await self.send(start) }
             opened = nil
             guard response.status == .accepted else {
@@ -71,11 +99,17 @@ extension RegistryClient {
                 return .uploaded
             } catch let error as RegistryError where error.code == .unreachable || error.code == .notFound {
                 // The session is gone, or cannot be taken up again: a new one.
+                if let failure = content.failure { throw failure }
                 guard attempt < self.configuration.maximumAttempts else { throw error }
-                try await self.pause(attempt)
+                try await self.pause(attempt, atLeast: error.retryAfter)
                 attempt += 1
             }
         }
+    }
+
+    /// Tells a registry which hash to run while the content comes, when it is not the one it runs anyway.
+    private static func algorithmQuery(_ digest: Digest) -> String {
+        digest.algorithm == .sha256 ? "" : "?digest-algorithm=\(digest.algorithm.rawValue)"
     }
 
     fileprivate func location(_ response: RegistryResponse) throws -> HTTPURL {
@@ -89,13 +123,13 @@ extension RegistryClient {
     private struct BlobUpload {
         let client: RegistryClient
         let descriptor: Descriptor
-        let content: FileRange
+        let content: BlobContent
         let scopes: [String]
         let progress: @Sendable (Int) -> Void
 
         func run(at location: HTTPURL) async throws {
             if self.descriptor.size <= RegistryClient.singleRequestSize {
-                let body = RegistryRequest.Body.file(self.content, from: 0, progress: self.progress)
+                let body = self.content.body(from: 0, self.progress)
                 try await self.close(location, self.descriptor.size > 0 ? body : .none)
             } else {
                 try await self.close(self.sendAll(to: location), .none)
@@ -112,8 +146,9 @@ extension RegistryClient {
                     location = try await self.patch(location, offset)
                     return location
                 } catch let error as RegistryError where error.code == .unreachable {
+                    if let failure = self.content.failure { throw failure }
                     guard attempt < self.client.configuration.maximumAttempts else { throw error }
-                    try await self.client.pause(attempt)
+                    try await self.client.pause(attempt, atLeast: error.retryAfter)
                     let before = offset
                     (location, offset) = try await self.state(location)
                     attempt = offset > before ? 1 : attempt + 1
@@ -132,7 +167,7 @@ extension RegistryClient {
                 .url(location),
                 scopes: self.scopes,
                 headers: ["Content-Type": "application/octet-stream"],
-                body: .file(self.content, from: offset, progress: self.progress)
+                body: self.content.body(from: offset, self.progress)
             )
             if offset > 0 {
                 request.headers.add(name: "Content-Range", value: "\(offset)-\(self.descriptor.size - 1)")
@@ -143,7 +178,7 @@ extension RegistryClient {
                 // A server that is overloaded or lost track keeps what it has; so does the session.
                 let isRecoverable =
                     RegistryClient.isTemporary(response.status) || response.status == .rangeNotSatisfiable
-                throw isRecoverable ? RegistryError(.unreachable, error.message) : error
+                throw isRecoverable ? error.recoverable : error
             }
             return try self.client.location(response)
         }
@@ -182,9 +217,16 @@ extension RegistryClient {
             let response = try await self.client.send(request)
             guard response.status == .created || response.status == .noContent || response.status == .ok else {
                 let error = try await self.client.error(response, "completing the upload of \(self.descriptor.digest)")
-                if RegistryClient.isTemporary(response.status) { throw RegistryError(.unreachable, error.message) }
+                if RegistryClient.isTemporary(response.status) { throw error.recoverable }
                 throw error.code == .rejected("DIGEST_INVALID") ? RegistryError(.digestMismatch, error.message) : error
             }
         }
+    }
+}
+
+extension RegistryError {
+    /// The same as something to be tried again.
+    fileprivate var recoverable: RegistryError {
+        RegistryError(.unreachable, self.message, retryAfter: self.retryAfter)
     }
 }

@@ -66,14 +66,13 @@ package final class RegistryClient: Sendable {
             scopes: .ofRequest,
             now: { start.duration(to: now()) }
         )
-        self.http = HTTPClient(
-            eventLoopGroupProvider: .singleton,
-            configuration: .plainSpoken(
-                tls: .client(trusting: configuration.additionalTrustRoots),
-                connect: configuration.connectTimeout,
-                read: configuration.readTimeout
-            )
+        var http = HTTPClient.Configuration.plainSpoken(
+            tls: .client(trusting: configuration.additionalTrustRoots),
+            connect: configuration.connectTimeout,
+            read: configuration.readTimeout
         )
+        http.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(1, configuration.maximumConnections)
+        self.http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: http)
     }
 
     /// Closes all connections; the client cannot be used afterwards.
@@ -96,6 +95,8 @@ struct RegistryRequest: Sendable {
         case bytes(ByteBuffer)
         /// A part of a file from a position on; the closure is told of each piece.
         case file(FileRange, from: Int64, progress: @Sendable (Int) -> Void)
+        /// A blob of another registry from a position on.
+        case transfer(BlobTransfer, from: Int64)
     }
 
     enum Target: Sendable {
@@ -150,9 +151,8 @@ extension RegistryClient {
             do {
                 let response = try await self.authenticated(request)
                 guard !isLast, Self.isTemporary(response.status) else { return response }
-                let wait = response.headers.first(name: "Retry-After").flatMap { Int($0) }
                 self.logger.debug("registry asks to try again", metadata: ["status": "\(response.status.code)"])
-                try await self.pause(attempt, atLeast: wait.map { .seconds(min(max($0, 0), 3600)) })
+                try await self.pause(attempt, atLeast: Self.retryAfter(response))
             } catch let error as RegistryError where error.code == .unreachable && !isLast {
                 self.logger.debug("registry cannot be reached, trying again", metadata: ["error": "\(error)"])
                 try await self.pause(attempt)
@@ -183,7 +183,12 @@ extension RegistryClient {
             case 404: .notFound
             default: .rejected(detail?.code ?? String(response.status.code))
             }
-        return RegistryError(code, message)
+        return RegistryError(code, message, retryAfter: Self.retryAfter(response))
+    }
+
+    /// How long a registry asks to wait.
+    private static func retryAfter(_ response: RegistryResponse) -> Duration? {
+        response.headers.first(name: "Retry-After").flatMap { Int($0) }.map { .seconds(min(max($0, 0), 3600)) }
     }
 
     static func isTemporary(_ status: HTTPResponseStatus) -> Bool {
@@ -307,6 +312,8 @@ extension RegistryClient {
         case .file(let range, let position, let progress):
             let stream = try FileRangeBody(range, from: position, progress: progress)
             return .stream(stream, length: .known(range.length - position))
+        case .transfer(let transfer, let position):
+            return .stream(transfer.body(from: position), length: .known(transfer.descriptor.size - position))
         }
     }
 

@@ -21,6 +21,8 @@ package struct RegistryClientConfiguration: Sendable {
     package var additionalTrustRoots: [NIOSSLCertificate] = []
     /// How long a connection may take to come up.
     package var connectTimeout: TimeAmount = .seconds(10)
+    /// The most connections at once; requests beyond wait for one, no longer than ``connectTimeout``.
+    package var maximumConnections = 8
     /// How long a connection may be silent while an answer is awaited.
     package var readTimeout: TimeAmount = .seconds(60)
     /// How long the head of an answer to GET or HEAD may take, however it trickles in.

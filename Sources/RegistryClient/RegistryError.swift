@@ -33,10 +33,18 @@ package struct RegistryError: Error, Sendable, CustomStringConvertible {
     /// TLS is spoken, but the certificate is not to be trusted.
     let isCertificateRefused: Bool
 
+    /// How long the registry wants to be left alone.
+    let retryAfter: Duration?
+
     package init(_ code: Code, _ message: String) {
+        self.init(code, message, retryAfter: nil)
+    }
+
+    init(_ code: Code, _ message: String, retryAfter: Duration?) {
         self.code = code
         self.message = message
         self.isCertificateRefused = false
+        self.retryAfter = retryAfter
     }
 
     /// No connection to a registry, or none that can be used.
@@ -44,6 +52,7 @@ package struct RegistryError: Error, Sendable, CustomStringConvertible {
         self.code = .unreachable
         self.message = "cannot reach the registry \(root): \(failure)"
         self.isCertificateRefused = failure.kind == .certificateRefused
+        self.retryAfter = nil
     }
 
     package var description: String { self.message }

@@ -26,23 +26,50 @@ struct RegistryResponse: Sendable {
     ///
     /// It may not come more slowly than a floor: a registry that feeds a byte a minute would else keep its client for
     /// ever. Only time spent waiting for the registry counts, and the last piece may be late.
-    /// - Throws: ``RegistryError`` with code `tooSlow`, or `unreachable` when the connection breaks; what `take` throws.
-    func read(_ take: (ByteBuffer) async throws -> Void) async throws {
-        var iterator = self.body.makeAsyncIterator()
-        var pace = Pace()
-        while true {
+    struct Reader {
+        private var iterator: HTTPClientResponse.Body.AsyncIterator
+        private var pace = Pace()
+        private let url: HTTPURL
+        private let configuration: RegistryClientConfiguration
+
+        fileprivate init(_ response: RegistryResponse) {
+            self.iterator = response.body.makeAsyncIterator()
+            self.url = response.url
+            self.configuration = response.configuration
+        }
+
+        /// The next piece; nil at the end.
+        /// - Throws: ``RegistryError`` with code `tooSlow`, or `unreachable` when the connection breaks.
+        @concurrent mutating func next() async throws -> ByteBuffer? {
             let start = self.configuration.now()
             let piece: ByteBuffer?
             do {
-                piece = try await iterator.next()
+                piece = try await self.iterator.next()
             } catch {
                 throw RegistryClient.transportError(self.url, error)
             }
-            guard let piece else { return }
-            if let waited = pace.waitedInVain { throw self.tooSlow(after: waited) }
-            pace.add(piece.readableBytes, after: start.duration(to: self.configuration.now()), self.configuration)
-            try await take(piece)
+            guard let piece else { return nil }
+            if let waited = self.pace.waitedInVain { throw self.tooSlow(after: waited) }
+            self.pace.add(piece.readableBytes, after: start.duration(to: self.configuration.now()), self.configuration)
+            return piece
         }
+
+        private func tooSlow(after waited: Duration) -> RegistryError {
+            RegistryError(
+                .tooSlow,
+                "\(self.url.origin.authority) sent fewer than \(self.configuration.minimumBytesPerWindow) bytes in "
+                    + "\(waited.components.seconds) s; try again when the line to it is better"
+            )
+        }
+    }
+
+    func makeReader() -> Reader { Reader(self) }
+
+    /// Hands out the body piece by piece, as ``Reader`` does.
+    /// - Throws: what ``Reader`` throws; what `take` throws.
+    func read(_ take: (ByteBuffer) async throws -> Void) async throws {
+        var reader = self.makeReader()
+        while let piece = try await reader.next() { try await take(piece) }
     }
 
     /// The whole body.
@@ -72,13 +99,5 @@ struct RegistryResponse: Sendable {
             if self.bytes < configuration.minimumBytesPerWindow { self.waitedInVain = self.waited }
             (self.waited, self.bytes) = (.zero, 0)
         }
-    }
-
-    private func tooSlow(after waited: Duration) -> RegistryError {
-        RegistryError(
-            .tooSlow,
-            "\(self.url.origin.authority) sent fewer than \(self.configuration.minimumBytesPerWindow) bytes in "
-                + "\(waited.components.seconds) s; try again when the line to it is better"
-        )
     }
 }

@@ -494,18 +494,18 @@ struct TransferTests {
         try await FakeRegistry.run { registry in
             registry.state.withLock { $0.cutsPatchAfter = 500_000 }
             try await withClient(registry) { client in
-                #expect(try await client.uploadBlob(repository, blob, from: range) == .uploaded)
+                #expect(try await client.uploadBlob(repository, blob, from: .file(range)) == .uploaded)
                 #expect(registry.state.withLock { $0.blobs[blob.digest.description] } == content)
                 let patches = registry.requests(.PATCH)
                 #expect(patches.count == 2)
                 #expect(patches.last?.headers.first(name: "Content-Range")?.hasSuffix("-\(blob.size - 1)") == true)
                 #expect((patches.last?.body.count ?? .max) < content.count)
-                #expect(try await client.uploadBlob(repository, blob, from: range) == .existed)
+                #expect(try await client.uploadBlob(repository, blob, from: .file(range)) == .existed)
                 registry.intercept { request, _ in
                     request.method == .HEAD && request.path.contains("/blobs/") ? .init(status: .notFound) : nil
                 }
                 let other = try RepositoryName("other")
-                #expect(try await client.uploadBlob(other, blob, from: range, mountFrom: repository) == .mounted)
+                #expect(try await client.uploadBlob(other, blob, from: .file(range), mountFrom: repository) == .mounted)
                 let mount = registry.requests(.POST).last?.query
                 #expect(mount?["from"] == "team/app")
             }
@@ -520,7 +520,8 @@ struct TransferTests {
             try await withClient(registry) { client in
                 let wrong = Descriptor(mediaType: .layer, digest: Digest(hashing: [1]), size: blob.size)
                 #expect(
-                    await code { _ = try await client.uploadBlob(repository, wrong, from: range) } == .digestMismatch
+                    await code { _ = try await client.uploadBlob(repository, wrong, from: .file(range)) }
+                        == .digestMismatch
                 )
             }
         }
