@@ -86,7 +86,7 @@ struct AuthorizationTests {
             202,
             useful: .repository("team/other", "pull")
         ),
-        Case(.POST, "\(Self.base)/blobs/uploads/?mount={blob}", Self.push, 202),
+        Case(.POST, "\(Self.base)/blobs/uploads/?mount={blob}", Self.push, 201),
         Case(.GET, "{upload}", Self.pull, 204),
         Case(.PATCH, "{upload}", Self.push, 202, body: Self.layer),
         Case(.PUT, "{upload}?digest={blob}", Self.push, 201, body: Self.layer),

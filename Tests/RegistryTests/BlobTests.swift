@@ -77,7 +77,8 @@ struct BlobTests {
             let boundary = type.dropFirst(prefix.count)
             var expected = Data()
             for range in [990..<1_000, 0..<2, 500..<501] {
-                let head = "\r\n--\(boundary)\r\nContent-Type: application/octet-stream\r\n"
+                let head =
+                    "\r\n--\(boundary)\r\nContent-Type: application/octet-stream\r\n"
                     + "Content-Range: bytes \(range.lowerBound)-\(range.upperBound - 1)/1000\r\n\r\n"
                 expected += Data(head.utf8) + Data(Self.content[range])
             }

@@ -206,7 +206,9 @@ struct ListTests {
         }
     }
 
-    @Test("what clients without the API listed under a fallback tag is listed by the API, once, and the tag stays theirs")
+    @Test(
+        "what clients without the API listed under a fallback tag is listed by the API, once, and the tag stays theirs"
+    )
     func fallback() async throws {
         try await RegistryFixture.run { fixture in
             let subject = try await fixture.pushImage("subject", to: "a", as: "v1")

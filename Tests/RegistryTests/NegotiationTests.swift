@@ -101,7 +101,8 @@ struct NegotiationTests {
     @Test("a manifest of Docker schema 1 is refused with what to do about it")
     func schema1() async throws {
         try await RegistryFixture.run { fixture in
-            let content = #"{"schemaVersion":1,"name":"a","tag":"v1","architecture":"amd64","fsLayers":[],"history":[]}"#
+            let content =
+                #"{"schemaVersion":1,"name":"a","tag":"v1","architecture":"amd64","fsLayers":[],"history":[]}"#
             for type in [
                 "application/vnd.docker.distribution.manifest.v1+json",
                 "application/vnd.docker.distribution.manifest.v1+prettyjws", Self.image, "application/json",
@@ -122,7 +123,8 @@ struct NegotiationTests {
             let layer = Digest(hashing: Array("layer of one".utf8))
             for path in [
                 "/v2/", "/v2/_catalog", "/v2/a/tags/list", "/v2/a/tags/list?n=1", "/v2/a/manifests/v1",
-                "/v2/a/manifests/\(digest)", "/v2/a/manifests/list", "/v2/a/blobs/\(layer)", "/v2/a/referrers/\(digest)",
+                "/v2/a/manifests/\(digest)", "/v2/a/manifests/list", "/v2/a/blobs/\(layer)",
+                "/v2/a/referrers/\(digest)",
                 "/v2/a/referrers/\(digest)?artifactType=x", "/v2/a/manifests/none", "/v2/a/blobs/\(digest)",
                 "/v2/b/tags/list", "/v2/a/blobs/sha256:x", "/v2/nothing",
             ] {

@@ -23,7 +23,7 @@ enum ByteRange {
         guard texts.count <= Self.maximumParts else { return .whole }
         let parts = texts.compactMap { Self.part($0, size: size) }
         guard parts.count > 1 else { return parts.first.map { .part($0) } ?? .unsatisfiable }
-        // Parts that overlap would make a small request worth many times the blob.
+        // With more than the whole a small request would be worth many times the blob.
         var total: Int64 = 0
         for part in parts {
             let (sum, overflows) = total.addingReportingOverflow(part.upperBound - part.lowerBound)

@@ -165,7 +165,8 @@ extension SettingType where Value == String {
             placeholder: "text",
             text: { $0 },
             parse: { text in
-                (1...1000).contains(text.utf8.count) && text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) ? text : nil
+                (1...1000).contains(text.utf8.count) && text.utf8.allSatisfy({ (0x20...0x7E).contains($0) })
+                    ? text : nil
             }
         )
     }
