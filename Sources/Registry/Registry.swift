@@ -42,6 +42,11 @@ package struct Registry: Sendable {
         /// Default: 64 MiB.
         package var cacheSize = 64 << 20
 
+        /// What is collected. The grace time is ``graceTime`` in any case.
+        package var collection = CollectionPolicy()
+        /// How many seconds lie between two collections; nil for none. Default: an hour.
+        package var collectionInterval: TimeInterval? = 60 * 60
+
         package init(directory: String) {
             self.directory = directory
         }
@@ -52,7 +57,11 @@ package struct Registry: Sendable {
     /// The work in the background; to be run as a service.
     package let maintenance: RegistryMaintenance
     /// Everything that is to be run beside the server that asks ``responder``.
-    package var services: [any Service] { [self.maintenance] }
+    package var services: [any Service] { [self.maintenance] + self.chores }
+    /// Collects what nobody needs any more.
+    package let collector: Collector
+
+    private let chores: [any Service]
 
     private let blobs: any BlobStore
 
@@ -124,6 +133,22 @@ package struct Registry: Sendable {
             logger: logger
         )
         self.blobs = blobs
+        let cache = ResponseCache(limit: configuration.cacheSize, foreign: foreign)
+        var policy = configuration.collection
+        policy.graceTime = Int64(configuration.graceTime)
+        let collector = Collector(
+            store: store,
+            blobs: blobs,
+            policy: policy,
+            announcement: .cache(cache),
+            clock: clock,
+            logger: logger
+        )
+        self.collector = collector
+        self.chores =
+            configuration.collectionInterval.map {
+                [CollectionService(collector: collector, interval: Int64($0), metrics: metrics, logger: logger)]
+            } ?? []
         self.maintenance = RegistryMaintenance(
             uploads: uploads,
             foreign: foreign,
@@ -148,7 +173,7 @@ package struct Registry: Sendable {
                 clock: clock
             ),
             manifestBudget: HTTPBodyBudget(bytes: configuration.manifestMemory),
-            cache: ResponseCache(limit: configuration.cacheSize, foreign: foreign),
+            cache: cache,
             seen: SeenTimes(store: store, clock: clock, graceTime: configuration.graceTime),
             authorizer: verifier.map { Authorizer($0, metrics: metrics, logger: logger) },
             clock: clock,

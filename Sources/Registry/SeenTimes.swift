@@ -20,12 +20,12 @@ struct SeenTimes: Sendable {
 
     private var now: Int64 { Int64(self.clock().timeIntervalSince1970) }
 
-    /// To be called before a client is told that a blob exists.
-    /// - Returns: When it was seen last; nil when it does not exist any more.
-    func see(_ blob: StoredBlob, _ digest: Digest) async throws -> Int64? {
+    /// To be called before a client is told that a repository has a blob.
+    /// - Returns: When it was seen last; nil when the repository does not have it any more.
+    func see(_ blob: StoredBlob, _ digest: Digest, in repository: RepositoryName) async throws -> Int64? {
         guard blob.seenAt < self.threshold else { return blob.seenAt }
         let now = self.now
-        return try await self.store.seeBlob(digest, at: now) ? now : nil
+        return try await self.store.seeBlob(digest, in: repository, at: now) ? now : nil
     }
 
     /// To be called before a client is told that a manifest exists.

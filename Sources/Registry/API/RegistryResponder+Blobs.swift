@@ -83,7 +83,7 @@ extension RegistryResponder {
             self.reportDamage(digest, expected: blob.size, found: stored)
             return nil
         }
-        guard let seenAt = try await self.seen.see(blob, digest) else { return nil }
+        guard let seenAt = try await self.seen.see(blob, digest, in: name) else { return nil }
         self.cache.insert(
             .blob(digest, blob),
             digest: digest,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import FoundationEssentials
 import HTTPService
 import NIOCore
 import NIOFoundationCompat
@@ -22,7 +23,7 @@ extension RegistryResponder {
         case .DELETE:
             let removed = try await self.changing(name) {
                 switch reference {
-                case .tag(let tag): try await self.store.removeTag(tag, from: name)
+                case .tag(let tag): try await self.store.removeTag(tag, from: name, at: Int64(self.clock().timeIntervalSince1970))
                 case .digest(let digest): try await self.store.removeManifest(digest, from: name)
                 }
             }

@@ -99,5 +99,26 @@ enum RegistrySchema {
                 """,
             ]
         ),
+        SQLMigration(
+            name: "registry-collection",
+            statements: [
+                // What of a repository holds on to a digest, without looking at every other repository that has it too.
+                "DROP INDEX manifest_references_by_digest",
+                """
+                CREATE INDEX manifest_references_by_digest ON manifest_references (digest, kind, repository)
+                """,
+                // Work that one process does at a time, and how far it is.
+                """
+                CREATE TABLE chores (
+                    name TEXT NOT NULL PRIMARY KEY,
+                    holder TEXT NOT NULL,
+                    lease_until BIGINT NOT NULL,
+                    started_at BIGINT,
+                    position TEXT,
+                    finished_at BIGINT
+                )
+                """,
+            ]
+        ),
     ]
 }

@@ -184,14 +184,28 @@ extension RegistryStore {
         }
     }
 
-    /// Notes that a client is about to be told that a blob exists.
-    /// - Returns: False when it does not, by now.
-    func seeBlob(_ digest: Digest, at time: Int64) async throws -> Bool {
-        try await self.database.write(locking: []) { try Self.see(digest, at: time, on: $0) }
+    /// Notes that a client is about to be told that a repository has a blob. With the lock that keeps collections away: the link
+    /// may be collected as well, and a link that is gone when the lock is had is seen to be gone.
+    /// - Returns: False when it does not have it, by now.
+    func seeBlob(_ digest: Digest, in repository: RepositoryName, at time: Int64) async throws -> Bool {
+        try await self.database.write(locking: [Self.relying]) { connection in
+            try connection.execute(
+                """
+                UPDATE blobs SET seen_at = CASE WHEN seen_at < ? THEN ? ELSE seen_at END
+                WHERE digest = ? AND damaged_at IS NULL AND EXISTS (
+                    SELECT 1 FROM repository_blobs WHERE repository = ? AND digest = ?
+                )
+                """,
+                .integer(time),
+                .integer(time),
+                .text(digest.description),
+                .text(repository.description),
+                .text(digest.description)
+            ) == 1
+        }
     }
 
-    /// One statement, so that it and a collection of the same blob come one after the other: either it is collected, or it was
-    /// seen by now. Never sets a time back.
+    /// Never sets a time back.
     private static func see(_ digest: Digest, at time: Int64, on connection: any SQLConnection) throws -> Bool {
         try connection.execute(
             """

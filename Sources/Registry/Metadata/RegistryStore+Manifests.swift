@@ -95,7 +95,7 @@ extension RegistryStore {
     /// Notes that a client is about to be told that a manifest exists.
     /// - Returns: False when it does not, by now.
     func seeManifest(_ digest: Digest, in repository: RepositoryName, at time: Int64) async throws -> Bool {
-        try await self.database.write(locking: []) { connection in
+        try await self.database.write(locking: [Self.relying]) { connection in
             try connection.execute(
                 """
                 UPDATE manifests SET seen_at = CASE WHEN seen_at < ? THEN ? ELSE seen_at END
@@ -141,6 +141,7 @@ extension RegistryStore {
             try Self.checkReferences(push, on: connection)
         }
         for tag in push.tags {
+            try Self.noteUntagging(tag, in: push.repository, at: push.time, on: connection)
             try connection.execute(
                 """
                 INSERT INTO tags (repository, name, digest, updated_at) VALUES (?, ?, ?, ?)
@@ -153,6 +154,26 @@ extension RegistryStore {
             )
         }
         return .stored
+    }
+
+    /// What a tag stood for until now was known to exist until now: its time as an untagged manifest begins.
+    private static func noteUntagging(
+        _ tag: Tag,
+        in repository: RepositoryName,
+        at time: Int64,
+        on connection: any SQLConnection
+    ) throws {
+        try connection.execute(
+            """
+            UPDATE manifests SET seen_at = ? WHERE repository = ? AND seen_at < ?
+            AND digest = (SELECT digest FROM tags WHERE repository = ? AND name = ?)
+            """,
+            .integer(time),
+            .text(repository.description),
+            .integer(time),
+            .text(repository.description),
+            .text(tag.description)
+        )
     }
 
     /// Whether the manifest is there already; then its references are, too, and it only counts as pushed once more.
@@ -220,9 +241,10 @@ extension RegistryStore {
 
     /// Removes a tag; its manifest stays.
     /// - Returns: False when there is no such tag.
-    func removeTag(_ tag: Tag, from repository: RepositoryName) async throws -> Bool {
+    func removeTag(_ tag: Tag, from repository: RepositoryName, at time: Int64) async throws -> Bool {
         try await self.database.write(locking: [Self.lock(repository)]) { connection in
-            try connection.execute(
+            try Self.noteUntagging(tag, in: repository, at: time, on: connection)
+            return try connection.execute(
                 "DELETE FROM tags WHERE repository = ? AND name = ?",
                 .text(repository.description),
                 .text(tag.description)
