@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CProcess
-package import ServiceLifecycle
+import ServiceLifecycle
 
 #if canImport(Glibc)
 import Glibc
@@ -22,8 +22,8 @@ package struct IdleMemory: Service {
 
     /// Ends with the services around it.
     package func run() async throws {
-        var activity = Activity(interval: Self.interval, processorTime: Self.processorTime())
         await cancelWhenGracefulShutdown {
+            var activity = Activity(interval: Self.interval, processorTime: Self.processorTime())
             while (try? await Task.sleep(for: Self.interval)) != nil {
                 if activity.hasEbbed(processorTime: Self.processorTime()) { Self.release() }
             }
