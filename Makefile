@@ -43,7 +43,7 @@ conformance-test: .build/.dependencies
 
 # BENCH=… hands options to it, as in `make bench BENCH="--parts registry --rounds 3"`.
 bench: release test-dependencies
-	scripts/install-test-dependencies wrk
+	scripts/install-test-dependencies wrk nginx-light
 	$(RELEASE) --product hallmark-load
 	$(RELEASE) --product hallmark-metadata
 	$(RELEASE) --product hallmark-updater

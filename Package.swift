@@ -93,7 +93,8 @@ let package = Package(
         .target(
             name: "HTTPService",
             dependencies: [
-                "DurableFiles", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioFoundation, nioSSL,
+                "CProcess", "DurableFiles", crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioFoundation,
+                nioSSL,
                 serviceLifecycle,
             ]
         ),

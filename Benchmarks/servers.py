@@ -231,6 +231,24 @@ class Hallmark(Server):
             self.await_answer(self.trust)
 
 
+class HallmarkRegistry(Server):
+    """`hallmark serve --only registry`, in a file or in a database of PostgreSQL."""
+
+    def __init__(self, directory, settings, postgresql=None):
+        super().__init__("hallmark", directory, settings)
+        self.registry = f"http://127.0.0.1:{free_port()}"
+        self.options = []
+        if postgresql:
+            postgresql.sql("postgres", "CREATE DATABASE hallmark")
+            self.options = ["--database", postgresql.url("hallmark")]
+
+    def start(self, answering=None):
+        data = ["--data", str(self.directory / "data"), *self.options]
+        address = self.registry.split("//")[1]
+        self.spawn(self.settings.hallmark, "serve", "--only", "registry", *data, "--registry-address", address)
+        self.await_answer(self.registry)
+
+
 class HallmarkOnPostgreSQL(Hallmark):
     """The trust server and the signer in a process each, mutual TLS between them, as notary-server and notary-signer."""
 
@@ -346,3 +364,36 @@ class DockerRegistry(Server):
     def start(self, answering=None):
         self.spawn("docker-registry", "serve", str(self.directory / "config.yml"))
         self.await_answer(self.registry)
+
+
+class PlainFiles(Server):
+    """Debian's nginx as what a download can reach at most: one file, sent from the kernel's cache by sendfile."""
+
+    def __init__(self, directory, settings):
+        super().__init__("nginx", directory, settings)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/blob"
+        (self.directory / "nginx.conf").write_text(
+            f"""
+            daemon off;
+            master_process off;
+            user root;
+            pid {self.directory}/nginx.pid;
+            error_log {self.directory}/error.log;
+            events {{}}
+            http {{
+                access_log off;
+                sendfile on;
+                tcp_nopush on;
+                {self.paths()}
+                server {{ listen 127.0.0.1:{self.port}; root {self.directory}; }}
+            }}"""
+        )
+
+    def paths(self):
+        kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        return " ".join(f"{kind}_temp_path {self.directory}/temp;" for kind in kinds)
+
+    def start(self, answering=None):
+        self.spawn("nginx", "-p", str(self.directory), "-c", str(self.directory / "nginx.conf"))
+        await_port(self.port)

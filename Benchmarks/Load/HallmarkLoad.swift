@@ -12,7 +12,7 @@ import TUF
 struct HallmarkLoad: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "hallmark-load",
-        subcommands: [PublishLoad.self, BlobLoad.self, Endure.self]
+        subcommands: [PublishLoad.self, BlobLoad.self, Endure.self, HashingSpeed.self]
     )
 }
 

@@ -9,4 +9,12 @@
 /// Returns 0, or -1 with errno set. Does nothing where there is no such thing.
 int hallmark_make_undumpable(void);
 
+/// Takes the pages of the program's and its libraries' files out of this process, and gives what was freed of the heap back
+/// to the system. What is in the files stays in the system's cache of them: what is used again is mapped again, without being
+/// read again. Only what nobody can have written to is taken out: segments that are not writable, of files whose text was
+/// not relocated.
+///
+/// Safe at any time and from any thread. Does nothing where there is no such thing.
+void hallmark_release_memory(void);
+
 #endif

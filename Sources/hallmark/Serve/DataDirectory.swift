@@ -48,9 +48,10 @@ enum DataDirectory {
     private static func make(_ path: String) throws {
         if mkdir(path, 0o700) == 0 { return }
         var reason = errno
-        let parent = (path as NSString).deletingLastPathComponent
-        if reason == ENOENT, !parent.isEmpty, parent != path {
-            try Self.make(parent)
+        // Not NSString's: that of Linux traps on a name of one letter.
+        let parent = path.lastIndex(of: "/").map { path[..<$0] } ?? ""
+        if reason == ENOENT, !parent.isEmpty {
+            try Self.make(String(parent))
             if mkdir(path, 0o700) == 0 { return }
             reason = errno
         }

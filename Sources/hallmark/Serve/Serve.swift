@@ -3,6 +3,7 @@
 import ArgumentParser
 import ContentTrust
 import Foundation
+import HTTPService
 import Logging
 import Settings
 
@@ -68,7 +69,7 @@ struct Serve: AsyncParsableCommand {
         fflush(nil)
         try await server.run(
             until: signals.ending,
-            beside: [LogLevelSignals(signals: signals.levels, log: log, logger: logger)]
+            beside: [LogLevelSignals(signals: signals.levels, log: log, logger: logger), IdleMemory()]
         )
     }
 }
