@@ -34,7 +34,7 @@ struct S3ClientTests {
     )
     func objects(_ checksum: S3Configuration.Checksum) async throws {
         let bytes = self.bytes(700_001)
-        try await BucketServer.withClient({ $0.checksum = checksum }) { client, bucket in
+        try await BucketServer.withClient(changing: { $0.checksum = checksum }) { client, bucket in
             try await client.putObject("dir/a b+ü", self.payload(bytes, checksum))
             #expect(bucket.objects["dir/a b+ü"] == bytes)
             #expect(try await client.headObject("dir/a b+ü")?.size == 700_001)
