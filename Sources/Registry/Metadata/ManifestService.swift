@@ -151,7 +151,9 @@ extension Manifest {
             )
         }
         if self.layers.contains(where: { $0.mediaType.kind == .nondistributableLayer }) {
-            warnings.append("non-distributable layers are deprecated since OCI 1.1; this registry does not have their bytes")
+            warnings.append(
+                "non-distributable layers are deprecated since OCI 1.1; this registry does not have their bytes"
+            )
         }
         return warnings
     }

@@ -12,7 +12,7 @@ package enum ServeSettings: SettingGroup {
     /// Every group there is, in the order of help and documentation.
     package static let groups: [any SettingGroup.Type] = [
         ServeSettings.self, RegistrySettings.self, TrustServerSettings.self, SignerSettings.self,
-        AuthenticationSettings.self, TokenServiceSettings.self, DatabaseSettings.self,
+        AuthenticationSettings.self, TokenServiceSettings.self, DatabaseSettings.self, S3Settings.self,
         OperationsSettings.self,
     ]
 
@@ -165,7 +165,8 @@ extension SettingType where Value == String {
             placeholder: "text",
             text: { $0 },
             parse: { text in
-                (1...1000).contains(text.utf8.count) && text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) ? text : nil
+                (1...1000).contains(text.utf8.count) && text.utf8.allSatisfy({ (0x20...0x7E).contains($0) })
+                    ? text : nil
             }
         )
     }
