@@ -56,6 +56,14 @@ package struct S3Error: Error, Sendable, CustomStringConvertible {
         self.region = region
     }
 
+    /// A setting that cannot be used.
+    /// - Parameters:
+    ///   - setting: its name.
+    ///   - message: what was found, and what was expected.
+    package init(setting: String, _ message: String) {
+        self.init(.configuration, "\(setting): \(message)")
+    }
+
     /// The message.
     package var description: String { self.message }
 

@@ -13,6 +13,8 @@ package struct S3Payload: Sendable {
 
     /// How much is handed to the connection at once.
     private static let pieceSize = 256 << 10
+    /// How much memory is taken at once.
+    private static let chunkSize = 1 << 20
 
     /// How many bytes there are.
     package private(set) var count = 0
@@ -34,15 +36,37 @@ package struct S3Payload: Sendable {
         guard buffer.readableBytes > 0 else { return }
         self.count += buffer.readableBytes
         self.buffers.append(buffer)
-        buffer.withUnsafeReadableBytes { bytes in
-            switch self.hasher {
-            case .md5(var hasher):
-                hasher.update(bufferPointer: bytes)
-                self.hasher = .md5(hasher)
-            case .sha256(var hasher):
-                hasher.update(bufferPointer: bytes)
-                self.hasher = .sha256(hasher)
+        buffer.withUnsafeReadableBytes { self.update($0) }
+    }
+
+    /// Adds bytes to memory of the payload's own, which has no room to spare.
+    package mutating func append(copying bytes: UnsafeRawBufferPointer) {
+        guard !bytes.isEmpty else { return }
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            if self.buffers.last?.writableBytes ?? 0 == 0 {
+                var chunk = ByteBuffer()
+                // What is small at first seldom grows.
+                chunk.reserveCapacity(self.count == 0 && rest.count < Self.chunkSize / 2 ? rest.count : Self.chunkSize)
+                self.buffers.append(chunk)
             }
+            let last = self.buffers.count - 1
+            let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(self.buffers[last].writableBytes))
+            self.buffers[last].writeBytes(piece)
+            self.update(piece)
+            self.count += piece.count
+            rest = rest.dropFirst(piece.count)
+        }
+    }
+
+    private mutating func update(_ bytes: UnsafeRawBufferPointer) {
+        switch self.hasher {
+        case .md5(var hasher):
+            hasher.update(bufferPointer: bytes)
+            self.hasher = .md5(hasher)
+        case .sha256(var hasher):
+            hasher.update(bufferPointer: bytes)
+            self.hasher = .sha256(hasher)
         }
     }
 

@@ -34,7 +34,7 @@ struct S3ClientTests {
     )
     func objects(_ checksum: S3Configuration.Checksum) async throws {
         let bytes = self.bytes(700_001)
-        try await BucketServer.withClient({ $0.checksum = checksum }) { client, bucket in
+        try await BucketServer.withClient(.set(\.checksum, checksum)) { client, bucket in
             try await client.putObject("dir/a b+ü", self.payload(bytes, checksum))
             #expect(bucket.objects["dir/a b+ü"] == bytes)
             #expect(try await client.headObject("dir/a b+ü")?.size == 700_001)
@@ -131,10 +131,10 @@ struct S3ClientTests {
     func repetition(_ fault: BucketReply) async throws {
         let waits = Mutex<[Duration]>([])
         let bytes = self.bytes(300_000)
-        try await BucketServer.withClient({
-            $0.sleep = { wait in waits.withLock { $0.append(wait) } }
-            $0.jitter = { $0 }
-        }) { client, bucket in
+        try await BucketServer.withClient(
+            .set(\.sleep, { wait in waits.withLock { $0.append(wait) } }),
+            .set(\.jitter, { $0 })
+        ) { client, bucket in
             bucket.intercept { _, number in number <= 3 ? fault : nil }
             try await client.putObject("a", self.payload(bytes))
             #expect(bucket.objects["a"] == bytes)
@@ -204,7 +204,7 @@ struct S3ClientTests {
 
     @Test("no more requests run than may")
     func limit() async throws {
-        try await BucketServer.withClient({ $0.maximumRequests = 2 }) { client, bucket in
+        try await BucketServer.withClient(.set(\.maximumRequests, 2)) { client, bucket in
             for number in 0..<20 { bucket.set("\(number)", self.bytes(100_000)) }
             let held = try await client.getObject("0")
             try await withThrowingTaskGroup(of: Int?.self) { group in

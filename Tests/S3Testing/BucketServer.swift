@@ -24,10 +24,19 @@ package struct BucketServer: Sendable {
         return configuration
     }
 
+    /// A setting that differs from the standard.
+    package struct Option {
+        let apply: (inout S3Configuration) -> Void
+
+        package static func set<Value>(_ path: WritableKeyPath<S3Configuration, Value>, _ value: Value) -> Option {
+            Option { $0[keyPath: path] = value }
+        }
+    }
+
     /// A client of the bucket. Whoever makes it shuts it down.
-    package func makeClient(_ change: (inout S3Configuration) -> Void = { _ in }) throws -> S3Client {
+    package func makeClient(_ options: [Option] = []) throws -> S3Client {
         var configuration = self.configuration
-        change(&configuration)
+        for option in options { option.apply(&configuration) }
         return try S3Client(
             configuration,
             credentials: .fixed(S3Credentials(accessKey: "key", secretKey: "secret")),
@@ -61,11 +70,11 @@ package struct BucketServer: Sendable {
 
     /// Runs a server and a client of it as long as the body.
     package static func withClient<Value>(
-        _ change: (inout S3Configuration) -> Void = { _ in },
-        _ body: (S3Client, MemoryBucket) async throws -> Value
+        _ options: Option...,
+        body: (S3Client, MemoryBucket) async throws -> Value
     ) async throws -> Value {
         try await self.run { server in
-            let client = try server.makeClient(change)
+            let client = try server.makeClient(options)
             let result: Result<Value, any Error>
             do {
                 result = .success(try await body(client, server.bucket))

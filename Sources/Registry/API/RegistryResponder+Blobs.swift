@@ -17,6 +17,7 @@ extension RegistryResponder {
         let whole = Self.blobResponse(digest, body: .absent(length: size))
         if Conditions.isUnchanged(digest, request.headers) { return Self.unchanged(whole) }
         if request.method == .HEAD { return whole }
+        if let url = try await self.blobs.redirection(to: blob.location) { return Self.redirection(digest, to: url) }
         switch Self.range(request.headers, digest: digest, size: size) {
         case .unsatisfiable:
             throw RegistryError(
@@ -44,6 +45,19 @@ extension RegistryResponder {
             response.headers.replaceOrAdd(name: "content-type", value: parts.contentType)
             return response
         }
+    }
+
+    /// Sends a client to where the bytes are. The URL is good for a while and for this client only: nobody may keep it.
+    private static func redirection(_ digest: Digest, to url: String) -> HTTPResponse {
+        HTTPResponse(
+            status: .temporaryRedirect,
+            headers: [
+                "location": url,
+                "docker-content-digest": digest.description,
+                "cache-control": "no-store",
+                self.versionField.name: self.versionField.value,
+            ]
+        )
     }
 
     static func blobResponse(_ digest: Digest, body: HTTPResponse.Body) -> HTTPResponse {

@@ -8,6 +8,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import OCI
+import S3Client
 import TokenAuthentication
 
 /// Answers the OCI distribution 1.1 and Docker registry v2 API.
@@ -187,6 +188,8 @@ package struct RegistryResponder: HTTPResponder {
         case let error as FileSystemError where error.isOutOfSpace:
             known = Self.noSpace
         case let error as FileSystemError where error.isOutOfDescriptors:
+            known = Self.tryAgain
+        case let error as S3Error where error.isTemporary:
             known = Self.tryAgain
         case is CancellationError:
             known = Self.tryAgain

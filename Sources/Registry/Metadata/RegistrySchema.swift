@@ -120,5 +120,38 @@ enum RegistrySchema {
                 """,
             ]
         ),
+        SQLMigration(
+            name: "registry-uploads",
+            statements: [
+                // Uploads to S3, with the objects that they are made of; uploads to files are files.
+                """
+                CREATE TABLE uploads (
+                    id TEXT NOT NULL PRIMARY KEY,
+                    repository TEXT NOT NULL,
+                    state TEXT NOT NULL,
+                    size BIGINT NOT NULL,
+                    parts BIGINT NOT NULL,
+                    target TEXT,
+                    multipart TEXT,
+                    tail TEXT,
+                    lease TEXT NOT NULL,
+                    leased_until BIGINT NOT NULL,
+                    created_at BIGINT NOT NULL,
+                    updated_at BIGINT NOT NULL
+                )
+                """,
+                "CREATE INDEX uploads_by_update ON uploads (updated_at)",
+                "CREATE INDEX uploads_by_target ON uploads (target)",
+                "CREATE INDEX uploads_by_tail ON uploads (tail)",
+                """
+                CREATE TABLE upload_parts (
+                    upload TEXT NOT NULL,
+                    number BIGINT NOT NULL,
+                    etag TEXT NOT NULL,
+                    PRIMARY KEY (upload, number)
+                )
+                """,
+            ]
+        ),
     ]
 }

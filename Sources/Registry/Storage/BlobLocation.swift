@@ -36,6 +36,11 @@ package struct BlobLocation: Sendable, Hashable, Comparable, CustomStringConvert
             "\(digest.algorithm.rawValue)/\(digest.encoded.prefix(2))/\(digest.encoded)-\(id)"
     }
 
+    /// A location that says nothing of what is there, for bytes that are written before their digest is known: `ab/ab…`.
+    package init(id: UploadID) {
+        self.description = "\(id.description.prefix(2))/\(id)"
+    }
+
     package static func < (first: BlobLocation, second: BlobLocation) -> Bool {
         first.description.utf8.lexicographicallyPrecedes(second.description.utf8)
     }

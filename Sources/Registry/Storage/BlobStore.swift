@@ -69,6 +69,9 @@ package protocol BlobStore: Sendable {
     /// A part of a blob as the body of a reply; nil when the store does not have `size` bytes at the location.
     func body(at location: BlobLocation, size: Int64, range: Range<Int64>) async throws -> HTTPResponse.Body?
 
+    /// A URL from which clients may take the bytes at a location for a while; nil when they are to come from the registry.
+    func redirection(to location: BlobLocation) async throws -> String?
+
     /// Reads a part; nil when there is nothing at the location, or less.
     /// - Parameter range: What is read: at most some MiB, as it is held in memory.
     func read(at location: BlobLocation, range: Range<Int64>) async throws -> ByteBuffer?
@@ -86,6 +89,10 @@ package protocol BlobStore: Sendable {
     func close() async throws
 }
 
+extension BlobStore {
+    package func redirection(to location: BlobLocation) async throws -> String? { nil }
+}
+
 /// An open upload. Used by one request at a time.
 package protocol BlobUpload: Sendable {
     /// Which upload it is.
@@ -93,6 +100,9 @@ package protocol BlobUpload: Sendable {
 
     /// How many bytes the upload had when it was opened.
     var initialSize: Int64 { get }
+
+    /// How many bytes of a chunk are worth a sync of their own: what is lost with less is sent again in no time.
+    var syncThreshold: Int64 { get }
 
     /// Writes the buffers at the offset and hashes them on the way.
     /// - Returns: The hash, taken further by these bytes; nil for nil.
@@ -109,4 +119,8 @@ package protocol BlobUpload: Sendable {
 
     /// Ends the use of the upload by this request. What was written stays.
     func close() async
+}
+
+extension BlobUpload {
+    package var syncThreshold: Int64 { 1 << 20 }
 }

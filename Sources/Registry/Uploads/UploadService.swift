@@ -32,8 +32,6 @@ final class UploadService: Sendable {
 
     /// How many uploads without a writer keep the state of their hash.
     private static let maximumIdle = 4096
-    /// How much of a chunk is worth a sync of its own: what is lost with less is sent again in no time.
-    private static let worthSync: Int64 = 1 << 20
 
     private let blobs: any BlobStore
     private let store: RegistryStore
@@ -110,7 +108,7 @@ final class UploadService: Sendable {
             throw error
         }
         kept = receiver.checkpoint
-        if receiver.progress.offset - upload.initialSize >= Self.worthSync {
+        if receiver.progress.offset - upload.initialSize >= upload.syncThreshold {
             do {
                 try await upload.sync()
             } catch {

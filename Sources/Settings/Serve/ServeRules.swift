@@ -12,6 +12,7 @@ package enum ServeRules {
         check.encryption()
         check.authentication()
         check.users()
+        check.storage()
         return check.problems
     }
 
@@ -199,6 +200,17 @@ package enum ServeRules {
                     "the trust server speaks plain HTTP beyond this machine: what is sent, tokens too, can be read on the way, and Docker "
                         + "does not talk to it unless a proxy adds TLS"
                 )
+            }
+        }
+
+        /// Blobs on S3.
+        mutating func storage() {
+            self.pair(S3Settings.accessKey, S3Settings.secretKey)
+            let settings = self.settings
+            guard settings[S3Settings.bucket] == nil else { return }
+            for setting in [S3Settings.endpoint, S3Settings.accessKey, S3Settings.credentialsFile, S3Settings.prefix]
+            where settings[setting] != nil {
+                self.refuse(setting, "needs \(Self.names(S3Settings.bucket)): blobs are kept in files without it")
             }
         }
     }

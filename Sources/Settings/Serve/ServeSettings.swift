@@ -12,7 +12,7 @@ package enum ServeSettings: SettingGroup {
     /// Every group there is, in the order of help and documentation.
     package static let groups: [any SettingGroup.Type] = [
         ServeSettings.self, RegistrySettings.self, TrustServerSettings.self, SignerSettings.self,
-        AuthenticationSettings.self, TokenServiceSettings.self, DatabaseSettings.self,
+        AuthenticationSettings.self, TokenServiceSettings.self, DatabaseSettings.self, S3Settings.self,
         OperationsSettings.self,
     ]
 

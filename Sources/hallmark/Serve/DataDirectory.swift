@@ -11,7 +11,8 @@ enum DataDirectory {
         let services = settings.services
         let keepsFiles = services.contains { ServiceDatabase(service: $0, settings: settings).postgreSQL == nil }
         let needsIt =
-            services.contains(.registry) || keepsFiles || Self.needsAuthority(settings)
+            services.contains(.registry) && settings[S3Settings.bucket] == nil || keepsFiles
+            || Self.needsAuthority(settings)
             || services.contains(.signer) && settings[SignerSettings.defaultAlias] == nil
             || settings[TokenServiceSettings.users] != nil && settings[TokenServiceSettings.keys] == nil
         return needsIt ? settings[ServeSettings.data].expandingTilde : nil

@@ -9,6 +9,7 @@ import Logging
 import NIOCore
 import NotaryAPI
 import Registry
+import S3Client
 import ServiceLifecycle
 import Settings
 import TUF
@@ -142,7 +143,12 @@ struct EmbeddedServer {
     private static func openRegistry(_ fronts: HTTPFronts, _ parts: inout Parts) async throws {
         let settings = parts.settings
         let database = try await Self.database(.registry, &parts)
-        let registry = try await Self.registry(settings[ServeSettings.data].expandingTilde, database, parts)
+        let directory = settings[ServeSettings.data].expandingTilde
+        let storage = try Self.storage(database, parts)
+        if storage != nil, !(database is PostgreSQLDatabase) {
+            parts.claims.append(try ServiceClaim("registry", in: directory))
+        }
+        let registry = try await Self.registry(directory, database, storage, parts)
         let server = HTTPServer(
             configuration: parts.operations.measured(fronts.registry, as: .registry),
             responder: parts.tokens?.responder(before: registry.responder, isSecure: settings[RegistrySettings.usesTLS])
@@ -235,14 +241,44 @@ struct EmbeddedServer {
         return settings[ServeSettings.hostNames] + addresses.compactMap(\.self).filter { !$0.isWildcard }.map(\.host)
     }
 
+    /// The storage of the registry's blobs; nil for files.
+    private static func storage(_ database: any SQLDatabase, _ parts: Parts) throws -> S3BlobStore? {
+        do {
+            return try S3BlobStore.configured(
+                by: parts.settings,
+                environment: ProcessInfo.processInfo.environment,
+                database: database,
+                logger: parts.logger
+            )
+        } catch let error as S3Error {
+            throw CommandError(.failure, error.message)
+        }
+    }
+
     private static func registry(
         _ directory: String,
         _ database: any SQLDatabase,
+        _ storage: S3BlobStore?,
         _ parts: Parts
     ) async throws -> Registry {
+        var configuration = Registry.Configuration(directory: directory + "/registry", parts.settings)
         do {
+            guard let storage else {
+                return try await Registry(
+                    configuration: configuration,
+                    database: database,
+                    logger: parts.logger,
+                    verifier: parts.verifier(for: .registry),
+                    metrics: parts.operations.metrics
+                )
+            }
+            // Other instances may write to the same database.
+            configuration.cacheSize = 0
+            configuration.maximumBlobSize = min(configuration.maximumBlobSize, S3PartPlan.maximumSize)
             return try await Registry(
-                configuration: Registry.Configuration(directory: directory + "/registry", parts.settings),
+                configuration: configuration,
+                blobs: storage,
+                foreign: nil,
                 database: database,
                 logger: parts.logger,
                 verifier: parts.verifier(for: .registry),
