@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import NIOHTTP1
 import Testing
 
 @testable import HTTPService
@@ -14,19 +15,19 @@ struct IdleMemoryTests {
     @Test("is given back when the work of the start is over, and not again while nothing happens")
     func once() {
         var activity = self.activity()
-        #expect(activity.hasEbbed(processorTime: .milliseconds(43)))
-        #expect(!activity.hasEbbed(processorTime: .milliseconds(44)))
-        #expect(!activity.hasEbbed(processorTime: .milliseconds(44)))
+        #expect( { activity.hasEbbed(processorTime: .milliseconds(43)) }())
+        #expect({ !activity.hasEbbed(processorTime: .milliseconds(44)) }())
+        #expect({ !activity.hasEbbed(processorTime: .milliseconds(44)) }())
     }
 
     @Test("is kept while there is work, and given back when that ebbs")
     func ebb() {
         var activity = self.activity()
-        #expect(activity.hasEbbed(processorTime: .milliseconds(40)))
-        #expect(!activity.hasEbbed(processorTime: .milliseconds(200)))
-        #expect(!activity.hasEbbed(processorTime: .milliseconds(600)))
-        #expect(activity.hasEbbed(processorTime: .milliseconds(601)))
-        #expect(!activity.hasEbbed(processorTime: .milliseconds(602)))
+        #expect( { activity.hasEbbed(processorTime: .milliseconds(40)) }())
+        #expect({ !activity.hasEbbed(processorTime: .milliseconds(200)) }())
+        #expect({ !activity.hasEbbed(processorTime: .milliseconds(600)) }())
+        #expect( { activity.hasEbbed(processorTime: .milliseconds(601)) }())
+        #expect({ !activity.hasEbbed(processorTime: .milliseconds(602)) }())
     }
 
     @Test("is given back now and then while there is a little work all the time")
