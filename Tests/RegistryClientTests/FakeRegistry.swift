@@ -63,8 +63,13 @@ final class FakeRegistry: Sendable {
         self.channel.withLock { $0 = channel }
     }
 
+    /// Ends it; does nothing the second time.
     func stop() async throws {
-        try await self.channel.withLock { $0 }?.close()
+        let channel = self.channel.withLock { channel in
+            defer { channel = nil }
+            return channel
+        }
+        try await channel?.close()
     }
 
     /// Runs a test with a registry that listens.
