@@ -90,6 +90,23 @@ struct LiveServerTests {
             )
             #expect(part.status == .partialContent)
             #expect(Array(bytes.readableBytesView) == Array(layer[4_000_000...]))
+            let (parts, multipart) = try await self.request(
+                client,
+                .GET,
+                "\(base)/v2/a/b/blobs/\(digest)",
+                headers: ["range": "bytes=1000000-1999999,7-8,4000000-"]
+            )
+            #expect(parts.status == .partialContent)
+            #expect(parts.headers["content-length"] == ["\(multipart.readableBytes)"])
+            let type = try #require(parts.headers.first(name: "content-type"))
+            let boundary = try #require(type.split(separator: "=").last)
+            let body = Data(multipart.readableBytesView)
+            #expect(body.suffix(boundary.utf8.count + 8) == Data("\r\n--\(boundary)--\r\n".utf8))
+            for range in [1_000_000..<2_000_000, 7..<9, 4_000_000..<5_000_000] {
+                let field = "Content-Range: bytes \(range.lowerBound)-\(range.upperBound - 1)/5000000\r\n\r\n"
+                let head = try #require(body.firstRange(of: Data(field.utf8)))
+                #expect(body[head.upperBound...].prefix(range.count).elementsEqual(layer[range]))
+            }
 
             let manifest = Samples.image(config: config, layers: [layer])
             let (put, _) = try await self.request(

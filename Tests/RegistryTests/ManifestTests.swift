@@ -273,6 +273,9 @@ struct ManifestTests {
             #expect(try await fixture.putManifest(two, to: "a", as: "v1", headers: current).status == 201)
             let reply = try await fixture.send(.GET, "/v2/a/manifests/v1")
             #expect(Array(reply.body) == two)
+            let already = [("if-none-match", "\"\(Digest(hashing: two))\"")]
+            #expect(try await fixture.putManifest(two, to: "a", as: "v1", headers: already).status == 412)
+            #expect(try await fixture.putManifest(two, to: "a", as: "v2", headers: already).status == 201)
         }
     }
 

@@ -24,9 +24,10 @@ enum Conditions {
 
     /// What must hold for a manifest to be stored.
     static func push(_ headers: HTTPHeaders) -> ManifestPush.Condition? {
-        if self.tags("if-none-match", in: headers).contains("*") { return .isNew }
         let wanted = self.tags("if-match", in: headers)
-        guard !wanted.isEmpty else { return nil }
-        return .matches(wanted.contains("*") ? [] : wanted)
+        guard wanted.isEmpty else { return .matches(wanted.contains("*") ? [] : wanted) }
+        let unwanted = self.tags("if-none-match", in: headers)
+        guard !unwanted.isEmpty else { return nil }
+        return unwanted.contains("*") ? .isNew : .differs(unwanted)
     }
 }

@@ -20,6 +20,8 @@ struct ManifestPush: Sendable {
     enum Condition: Sendable, Equatable {
         /// The tag or manifest must not exist (`If-None-Match: *`).
         case isNew
+        /// The tag must not stand for one of these (`If-None-Match`).
+        case differs([String])
         /// The tag must stand for one of these, or for anything when empty (`If-Match`).
         case matches([String])
     }
@@ -209,6 +211,7 @@ extension RegistryStore {
         }
         switch condition {
         case .isNew: return present.isEmpty
+        case .differs(let digests): return present.allSatisfy { !digests.contains($0) }
         case .matches(let digests):
             return present.count == max(1, push.tags.count)
                 && present.allSatisfy { digests.isEmpty || digests.contains($0) }
