@@ -46,6 +46,10 @@ package struct Registry: Sendable {
         package var collection = CollectionPolicy()
         /// How many seconds lie between two collections; nil for none. Default: an hour.
         package var collectionInterval: TimeInterval? = 60 * 60
+        /// How many seconds lie between two scrubs of everything; nil for none. Default: none.
+        package var scrubInterval: TimeInterval?
+        /// The most bytes a scrub reads in a second. Default: 32 MiB.
+        package var scrubRate: Int64 = 32 << 20
 
         package init(directory: String) {
             self.directory = directory
@@ -145,10 +149,32 @@ package struct Registry: Sendable {
             logger: logger
         )
         self.collector = collector
-        self.chores =
-            configuration.collectionInterval.map {
-                [CollectionService(collector: collector, interval: Int64($0), metrics: metrics, logger: logger)]
-            } ?? []
+        var chores: [any Service] = []
+        if let interval = configuration.collectionInterval {
+            chores.append(
+                CollectionService(collector: collector, interval: Int64(interval), metrics: metrics, logger: logger)
+            )
+        }
+        if let interval = configuration.scrubInterval {
+            let scrubber = Scrubber(
+                store: store,
+                blobs: blobs,
+                announcement: .cache(cache),
+                allowsSparseIndexes: configuration.sparse != .none,
+                clock: clock,
+                logger: logger
+            )
+            chores.append(
+                ScrubService(
+                    scrubber: scrubber,
+                    interval: Int64(interval),
+                    bytesPerSecond: configuration.scrubRate,
+                    metrics: metrics,
+                    logger: logger
+                )
+            )
+        }
+        self.chores = chores
         self.maintenance = RegistryMaintenance(
             uploads: uploads,
             foreign: foreign,

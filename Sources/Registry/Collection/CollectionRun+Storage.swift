@@ -5,9 +5,6 @@ import Logging
 import OCI
 
 extension CollectionRun {
-    /// How many are removed from the storage at a time.
-    private static let concurrency = 4
-
     /// Removes what an earlier collection, or an upload, has left in the trash.
     mutating func emptyTrash() async throws {
         guard self.lease != nil else { return }
@@ -30,7 +27,7 @@ extension CollectionRun {
         guard !locations.isEmpty else { return }
         let (blobs, logger) = (self.collector.blobs, self.collector.logger)
         var removed: [String] = []
-        for batch in Self.batches(locations, of: Self.concurrency) {
+        for batch in Self.batches(locations, of: self.collector.concurrency) {
             removed += await withTaskGroup(of: String?.self) { group in
                 for location in batch {
                     group.addTask {

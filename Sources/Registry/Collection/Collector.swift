@@ -30,6 +30,8 @@ package struct Collector: Sendable {
     var pageSize = 2_000
     /// How many are removed in one transaction.
     var batchSize = 100
+    /// How many are removed from the storage at a time.
+    var concurrency = 4
 
     var now: Int64 { Int64(self.clock().timeIntervalSince1970) }
 

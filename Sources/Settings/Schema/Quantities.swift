@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Numbers of bytes as people write them.
-enum ByteCount {
+package enum ByteCount {
     private static let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1), ("", 1)]
 
-    static func parse(_ text: String) -> Int? {
+    /// Nil for what is no size.
+    package static func parse(_ text: String) -> Int? {
         for (suffix, size) in self.units where text.hasSuffix(suffix) {
             return wholeNumber(text.dropLast(suffix.count), times: size)
         }

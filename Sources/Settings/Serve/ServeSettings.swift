@@ -13,6 +13,7 @@ package enum ServeSettings: SettingGroup {
     package static let groups: [any SettingGroup.Type] = [
         ServeSettings.self, RegistrySettings.self, TrustServerSettings.self, SignerSettings.self,
         AuthenticationSettings.self, TokenServiceSettings.self, DatabaseSettings.self, S3Settings.self,
+        CollectionSettings.self,
         OperationsSettings.self,
     ]
 

@@ -70,6 +70,7 @@ enum ExitStatus: Int32, Sendable {
         self =
             switch error {
             case let error as CommandError: error.code
+            case is ScrubFailure: .contentMismatch
             case let error as SettingsFailure: error.error.isUsage ? .usage : .failure
             case let error as TrustClientError: ExitStatus(rawValue: error.code.exitCode) ?? .failure
             case let error as TUFError: ExitStatus(rawValue: TrustClientError(error).code.exitCode) ?? .failure

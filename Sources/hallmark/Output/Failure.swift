@@ -34,7 +34,8 @@ struct Failure {
         // A line each: there may be many.
         let message = self.error is SettingsFailure ? "\(self.error)" : TerminalText.line("\(self.error)")
         // What a repository of one's own refuses says all itself.
-        let advice = self.error is RepositoryError || self.error is UpdaterError ? nil : status.advice
+        let saysAll = self.error is RepositoryError || self.error is UpdaterError || self.error is ScrubFailure
+        let advice = saysAll ? nil : status.advice
         if isJSON {
             Self.toStandardError(Self.json(status, message, advice: advice))
         } else {

@@ -261,7 +261,7 @@ struct EmbeddedServer {
         _ storage: S3BlobStore?,
         _ parts: Parts
     ) async throws -> Registry {
-        var configuration = Registry.Configuration(directory: directory + "/registry", parts.settings)
+        var configuration = try Registry.Configuration(directory: directory + "/registry", parts.settings)
         do {
             guard let storage else {
                 return try await Registry(
@@ -303,8 +303,14 @@ extension TrustServerConfiguration {
 }
 
 extension Registry.Configuration {
-    init(directory: String, _ settings: SettingValues) {
+    /// - Throws: `RetentionError`.
+    init(directory: String, _ settings: SettingValues) throws {
         self.init(directory: directory)
+        self.collection = try CollectionPolicy(settings)
+        self.graceTime = TimeInterval(self.collection.graceTime)
+        self.collectionInterval = settings[CollectionSettings.interval].seconds.map { TimeInterval($0) }
+        self.scrubInterval = settings[CollectionSettings.scrubInterval].seconds.map { TimeInterval($0) }
+        self.scrubRate = Int64(settings[CollectionSettings.scrubRate])
         self.allowsWrites = !settings[RegistrySettings.isReadOnly]
         self.allowsDelete = !settings[RegistrySettings.refusesDeletes]
         self.sparse = SparseManifests(rawValue: settings[RegistrySettings.sparse]) ?? .none

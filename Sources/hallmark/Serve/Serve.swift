@@ -45,13 +45,16 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup(title: "Registry on S3")
     var storage: SettingOptions<S3Settings>
 
+    @OptionGroup(title: "Registry: collecting and scrubbing")
+    var collection: SettingOptions<CollectionSettings>
+
     @OptionGroup(title: "Operations and limits")
     var operations: SettingOptions<OperationsSettings>
 
     /// What the options say.
     private var given: [GivenSetting] {
         self.everywhere.given + self.registry.given + self.server.given + self.signer.given + self.authentication.given
-            + self.tokens.given + self.databases.given + self.storage.given + self.operations.given
+            + self.tokens.given + self.databases.given + self.storage.given + self.collection.given + self.operations.given
     }
 
     func run() async throws {
