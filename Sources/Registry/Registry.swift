@@ -46,6 +46,8 @@ package struct Registry: Sendable {
         package var collection = CollectionPolicy()
         /// How many seconds lie between two collections; nil for none. Default: an hour.
         package var collectionInterval: TimeInterval? = 60 * 60
+        /// Who is told of pushes, pulls and deletes; nil for nobody.
+        package var events: EventConfiguration?
 
         package init(directory: String) {
             self.directory = directory
@@ -57,11 +59,13 @@ package struct Registry: Sendable {
     /// The work in the background; to be run as a service.
     package let maintenance: RegistryMaintenance
     /// Everything that is to be run beside the server that asks ``responder``.
-    package var services: [any Service] { [self.maintenance] + self.chores }
+    package var services: [any Service] { [self.maintenance] + self.chores + self.deliveries }
     /// Collects what nobody needs any more.
     package let collector: Collector
 
     private let chores: [any Service]
+    /// Tells of events.
+    private let deliveries: [EventDelivery]
 
     private let blobs: any BlobStore
 
@@ -116,7 +120,17 @@ package struct Registry: Sendable {
         threads: NIOThreadPool = .singleton,
         clock: @escaping @Sendable () -> Date = { Date() }
     ) async throws {
-        let store = try await RegistryStore(database: database)
+        let events = configuration.events.map { RegistryEvents($0, clock: clock) }
+        let store = try await RegistryStore(database: database, events: events)
+        self.deliveries = [events].compactMap(\.self).map {
+            EventDelivery(
+                events: $0,
+                queue: EventQueue(database: database),
+                metrics: EventMetrics(metrics ?? Metrics()),
+                clock: clock,
+                logger: logger
+            )
+        }
         let uploads = UploadService(
             blobs: blobs,
             store: store,
