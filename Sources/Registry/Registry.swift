@@ -120,7 +120,12 @@ package struct Registry: Sendable {
         threads: NIOThreadPool = .singleton,
         clock: @escaping @Sendable () -> Date = { Date() }
     ) async throws {
-        let events = configuration.events.map { RegistryEvents($0, clock: clock) }
+        let events = configuration.events.map { events in
+            var events = events
+            // A registry whose directory is its own is the only one on its database.
+            events.isShared = foreign == nil
+            return RegistryEvents(events, clock: clock)
+        }
         let store = try await RegistryStore(database: database, events: events)
         self.deliveries = [events].compactMap(\.self).map {
             EventDelivery(

@@ -111,7 +111,8 @@ final class EventReceiver: HTTPResponder {
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         )
         let address = try await server.bind()
-        let url = try #require(HTTPURL("http://127.0.0.1:\(try #require(address.port))/events"))
+        let port = try #require(address.port)
+        let url = try #require(HTTPURL("http://127.0.0.1:\(port)/events"))
         async let serving: Void = server.run()
         let result: Result<Void, any Error>
         do {

@@ -19,7 +19,7 @@ package struct EventConfiguration: Sendable {
     /// How long an event waits at most, in seconds. Default: a week.
     package var maximumAge: TimeInterval = 7 * 24 * 60 * 60
     /// Whether other instances may use the same database. Then each endpoint is served by one of them at a time.
-    package var isShared = false
+    var isShared = false
     /// How often the queue is looked at, and pulls are written to it.
     package var interval: Duration = .seconds(1)
 
