@@ -50,6 +50,8 @@ package struct Registry: Sendable {
         package var scrubInterval: TimeInterval?
         /// The most bytes a scrub reads in a second. Default: 32 MiB.
         package var scrubRate: Int64 = 32 << 20
+        /// Who is told of pushes, pulls and deletes; nil for nobody.
+        package var events: EventConfiguration?
 
         package init(directory: String) {
             self.directory = directory
@@ -61,11 +63,13 @@ package struct Registry: Sendable {
     /// The work in the background; to be run as a service.
     package let maintenance: RegistryMaintenance
     /// Everything that is to be run beside the server that asks ``responder``.
-    package var services: [any Service] { [self.maintenance] + self.chores }
+    package var services: [any Service] { [self.maintenance] + self.chores + self.deliveries }
     /// Collects what nobody needs any more.
     package let collector: Collector
 
     private let chores: [any Service]
+    /// Tells of events.
+    private let deliveries: [EventDelivery]
 
     private let blobs: any BlobStore
 
@@ -120,7 +124,22 @@ package struct Registry: Sendable {
         threads: NIOThreadPool = .singleton,
         clock: @escaping @Sendable () -> Date = { Date() }
     ) async throws {
-        let store = try await RegistryStore(database: database)
+        let events = configuration.events.map { events in
+            var events = events
+            // A registry whose directory is its own is the only one on its database.
+            events.isShared = foreign == nil
+            return RegistryEvents(events, clock: clock)
+        }
+        let store = try await RegistryStore(database: database, events: events)
+        self.deliveries = [events].compactMap(\.self).map {
+            EventDelivery(
+                events: $0,
+                queue: EventQueue(database: database),
+                metrics: EventMetrics(metrics ?? Metrics()),
+                clock: clock,
+                logger: logger
+            )
+        }
         let uploads = UploadService(
             blobs: blobs,
             store: store,

@@ -61,6 +61,7 @@ package struct RegistryResponder: HTTPResponder {
         if Conditions.isUnchanged(entry.digest, request.headers) { response = Self.unchanged(response) }
         if let caller { response.logMetadata = caller.logMetadata }
         response.operation = entry.operation(request.method)
+        self.notePull(request, response, caller: caller)
         return response
     }
 
@@ -101,6 +102,20 @@ package struct RegistryResponder: HTTPResponder {
     }
 
     private func answer(
+        to request: HTTPRequest,
+        _ path: Result<RegistryPath, any Error>,
+        _ query: RegistryQuery,
+        caller: Caller?
+    ) async -> HTTPResponse {
+        guard self.store.events != nil else { return await self.plainAnswer(to: request, path, query, caller: caller) }
+        return await EventOrigin.$current.withValue(EventOrigin(request, actor: caller?.subject)) {
+            let response = await self.plainAnswer(to: request, path, query, caller: caller)
+            self.notePull(request, response)
+            return response
+        }
+    }
+
+    private func plainAnswer(
         to request: HTTPRequest,
         _ path: Result<RegistryPath, any Error>,
         _ query: RegistryQuery,

@@ -153,5 +153,6 @@ enum RegistrySchema {
                 """,
             ]
         ),
+        EventQueue.migration,
     ]
 }

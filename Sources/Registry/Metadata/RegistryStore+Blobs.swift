@@ -51,7 +51,8 @@ extension RegistryStore {
         to repository: RepositoryName,
         at time: Int64
     ) async throws -> Bool {
-        try await self.database.write(locking: [Self.relying]) { connection in
+        let events = self.telling(.blob(.push, digest, size: known.size, in: repository))
+        return try await self.database.write(locking: [Self.relying]) { connection in
             let seen = try connection.execute(
                 "UPDATE blobs SET seen_at = ? WHERE digest = ? AND location = ? AND damaged_at IS NULL",
                 .integer(time),
@@ -60,6 +61,7 @@ extension RegistryStore {
             )
             guard seen == 1 else { return false }
             try Self.link(digest, to: repository, at: time, on: connection)
+            try connection.executeAll(events)
             return true
         }
     }
@@ -76,7 +78,8 @@ extension RegistryStore {
         to repository: RepositoryName,
         time: Int64
     ) async throws -> BlobLocation {
-        try await self.database.write(locking: [Self.relying]) { connection in
+        let events = self.telling(.blob(.push, digest, size: size, in: repository))
+        return try await self.database.write(locking: [Self.relying]) { connection in
             let added = try connection.execute(
                 """
                 INSERT INTO blobs (digest, size, location, created_at, seen_at) VALUES (?, ?, ?, ?, ?)
@@ -93,6 +96,7 @@ extension RegistryStore {
                 kept = try Self.settle(digest, size, location, lacking, time, on: connection)
             }
             try Self.link(digest, to: repository, at: time, on: connection)
+            try connection.executeAll(events)
             return kept
         }
     }
@@ -152,7 +156,8 @@ extension RegistryStore {
         to repository: RepositoryName,
         at time: Int64
     ) async throws -> Bool {
-        try await self.database.write(locking: [Self.relying]) { connection in
+        let events = try await self.tellingMount(of: digest, from: source, to: repository)
+        return try await self.database.write(locking: [Self.relying]) { connection in
             let found: [SQLRow] =
                 if let source {
                     try connection.query(
@@ -168,19 +173,35 @@ extension RegistryStore {
                 }
             guard try !found.isEmpty && Self.see(digest, at: time, on: connection) else { return false }
             try Self.link(digest, to: repository, at: time, on: connection)
+            try connection.executeAll(events)
             return true
         }
+    }
+
+    private func tellingMount(
+        of digest: Digest,
+        from source: RepositoryName?,
+        to repository: RepositoryName
+    ) async throws -> [SQLStatement] {
+        guard self.events != nil else { return [] }
+        var subject = EventSubject.blob(.mount, digest, size: try await self.blob(digest)?.size, in: repository)
+        subject.fromRepository = source
+        return self.telling(subject)
     }
 
     /// Takes a blob from a repository. Its bytes stay: others may have it.
     /// - Returns: False when the repository does not have it.
     func removeBlob(_ digest: Digest, from repository: RepositoryName) async throws -> Bool {
-        try await self.database.write(locking: []) { connection in
-            try connection.execute(
+        let events = self.telling(.blob(.delete, digest, size: nil, in: repository))
+        return try await self.database.write(locking: []) { connection in
+            let removed = try connection.execute(
                 "DELETE FROM repository_blobs WHERE repository = ? AND digest = ?",
                 .text(repository.description),
                 .text(digest.description)
-            ) > 0
+            )
+            guard removed > 0 else { return false }
+            try connection.executeAll(events)
+            return true
         }
     }
 

@@ -116,11 +116,14 @@ extension RegistryStore {
     /// A manifest may list ten thousand things. They are looked up before the transaction, so that other writers wait only
     /// for what changes. What is deleted after the look-up undoes the transaction, and the look-up is done again.
     func put(_ push: ManifestPush) async throws -> ManifestPush.Outcome {
+        let events = push.subjects.flatMap { self.telling($0) }
         for _ in 0..<Self.maximumAttempts {
             if let refusal = try await self.checkTargets(push) { return refusal }
             do {
                 return try await self.database.write(locking: [Self.relying, Self.lock(push.repository)]) {
-                    try Self.store(push, on: $0)
+                    let outcome = try Self.store(push, on: $0)
+                    if outcome == .stored { try $0.executeAll(events) }
+                    return outcome
                 }
             } catch is TargetVanished {
                 continue
@@ -245,26 +248,32 @@ extension RegistryStore {
     /// Removes a tag; its manifest stays.
     /// - Returns: False when there is no such tag.
     func removeTag(_ tag: Tag, from repository: RepositoryName, at time: Int64) async throws -> Bool {
-        try await self.database.write(locking: [Self.lock(repository)]) { connection in
+        let events = self.telling(EventSubject(action: .delete, repository: repository, tag: tag))
+        return try await self.database.write(locking: [Self.lock(repository)]) { connection in
             try Self.noteUntagging(tag, in: repository, at: time, on: connection)
-            return try connection.execute(
+            let removed = try connection.execute(
                 "DELETE FROM tags WHERE repository = ? AND name = ?",
                 .text(repository.description),
                 .text(tag.description)
-            ) > 0
+            )
+            guard removed > 0 else { return false }
+            try connection.executeAll(events)
+            return true
         }
     }
 
     /// Removes a manifest, every tag that stands for it, and its hold on what it references.
     /// - Returns: False when there is no such manifest.
     func removeManifest(_ digest: Digest, from repository: RepositoryName) async throws -> Bool {
-        try await self.database.write(locking: [Self.lock(repository)]) { connection in
+        let events = self.telling(EventSubject(action: .delete, repository: repository, digest: digest))
+        return try await self.database.write(locking: [Self.lock(repository)]) { connection in
             let parameters: [SQLValue] = [.text(repository.description), .text(digest.description)]
             let removed = try connection.execute(
                 "DELETE FROM manifests WHERE repository = ? AND digest = ?",
                 parameters
             )
             guard removed > 0 else { return false }
+            try connection.executeAll(events)
             try connection.execute("DELETE FROM tags WHERE repository = ? AND digest = ?", parameters)
             try connection.execute("DELETE FROM manifest_references WHERE repository = ? AND manifest = ?", parameters)
             return true

@@ -10,6 +10,8 @@ import OCI
 /// condition on a tag, whoever may change that holds the lock of the repository.
 struct RegistryStore: Sendable {
     let database: any SQLDatabase
+    /// Makes events of changes, which are written with them; nil when nobody wants to know.
+    let events: RegistryEvents?
 
     /// Held by whoever changes manifests or tags of a repository.
     static func lock(_ repository: RepositoryName) -> SQLLock { .exclusive("repository \(repository)") }
@@ -18,9 +20,15 @@ struct RegistryStore: Sendable {
     static let collecting = SQLLock.exclusive("collection")
 
     /// - Throws: ``DatabaseError`` when the tables cannot be brought up to date.
-    init(database: any SQLDatabase) async throws {
+    init(database: any SQLDatabase, events: RegistryEvents? = nil) async throws {
         self.database = database
+        self.events = events
         try await database.migrate(RegistrySchema.migrations)
+    }
+
+    /// What writes the event of a change.
+    func telling(_ subject: @autoclosure () -> EventSubject) -> [SQLStatement] {
+        self.events?.statements(for: subject()) ?? []
     }
 
     static func createRepository(_ name: RepositoryName, at time: Int64, on connection: any SQLConnection) throws {

@@ -21,7 +21,7 @@ import Darwin
 package final class FileBlobStore: BlobStore {
     private let root: String
     private let uploads: String
-    private let threads: NIOThreadPool
+    let threads: NIOThreadPool
     private let lock: FileLock?
 
     /// Makes the directories that are not there, and takes the uploads in them for this process.
@@ -196,7 +196,7 @@ package final class FileBlobStore: BlobStore {
         return descriptor.map { NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: $0) }
     }
 
-    private func path(of location: BlobLocation) -> String { "\(self.root)/blobs/\(location)" }
+    func path(of location: BlobLocation) -> String { "\(self.root)/blobs/\(location)" }
 }
 
 extension FileBlobStore {

@@ -110,6 +110,7 @@ package enum RegistrySettings: SettingGroup {
     package static let settings = [
         Self.address.declaration, Self.usesTLS.declaration, Self.isReadOnly.declaration,
         Self.refusesDeletes.declaration, Self.sparse.declaration, Self.notices.declaration,
+        Self.events.declaration, Self.eventAuthority.declaration,
     ]
 
     package static let address = Setting(
@@ -146,6 +147,21 @@ package enum RegistrySettings: SettingGroup {
         default: "none",
         help: "Which manifests are taken although something that they name is not in the repository: none, indexes, "
             + "as mirrors of some platforms push them, or all."
+    )
+
+    package static let events = Setting(
+        "registry.events.file",
+        .file,
+        otherwise: "nobody is told",
+        option: "registry-events",
+        help: "A YAML file with docker-registry's section `notifications`: who is told of pushes, pulls and deletions."
+    )
+
+    package static let eventAuthority = Setting(
+        "registry.events.ca",
+        .file,
+        otherwise: "the system's authorities alone",
+        help: "A CA to trust besides the system's when events are delivered over HTTPS, PEM."
     )
 
     package static let notices = Setting(

@@ -5,12 +5,10 @@ import RegistryClient
 
 /// A line that tells how far a copy is, redrawn in place: on a terminal only, never in a pipe.
 struct CopyDisplay {
-    private static let interval: Duration = .milliseconds(200)
-
-    private let isEnabled: Bool
+    private let live: LiveLine
 
     init(isEnabled: Bool) {
-        self.isEnabled = isEnabled && isatty(STDERR_FILENO) == 1
+        self.live = LiveLine(isEnabled: isEnabled)
     }
 
     /// Shows what the progress says while the body runs, and takes the line away in the end.
@@ -18,23 +16,7 @@ struct CopyDisplay {
         _ progress: CopyProgress,
         _ body: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
-        guard self.isEnabled else { return try await body() }
-        defer { Self.write("\r\u{1B}[K") }
-        return try await withThrowingTaskGroup(of: Result?.self) { group in
-            group.addTask { try await body() }
-            group.addTask {
-                while !Task.isCancelled {
-                    Self.write("\r\u{1B}[K" + Self.line(progress.state))
-                    try? await Task.sleep(for: Self.interval)
-                }
-                return nil
-            }
-            defer { group.cancelAll() }
-            while let next = try await group.next() {
-                if let result = next { return result }
-            }
-            throw CancellationError()
-        }
+        try await self.live.showing(body) { Self.line(progress.state) }
     }
 
     static func line(_ state: CopyState) -> String {
@@ -51,9 +33,5 @@ struct CopyDisplay {
 
     static func size(_ bytes: Int64) -> String {
         bytes < 10 << 20 ? "\(bytes >> 10) KiB" : "\(bytes >> 20) MiB"
-    }
-
-    private static func write(_ text: String) {
-        FileHandle.standardError.write(Data(text.utf8))
     }
 }

@@ -11,6 +11,6 @@ struct RegistryCommand: ParsableCommand {
             These work on the registry's own storage and database, which they find by the settings of hallmark serve: its \
             files, HALLMARK_ variables and options.
             """,
-        subcommands: [RegistryCollect.self, RegistryScrub.self]
+        subcommands: [RegistryCollect.self, RegistryScrub.self, RegistryImportCommand.self]
     )
 }

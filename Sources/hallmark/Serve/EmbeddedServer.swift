@@ -262,6 +262,7 @@ struct EmbeddedServer {
         _ parts: Parts
     ) async throws -> Registry {
         var configuration = try Registry.Configuration(directory: directory + "/registry", parts.settings)
+        configuration.events = try EventConfiguration(parts.settings)
         do {
             guard let storage else {
                 return try await Registry(

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import OCI
+
 /// A pattern for names of repositories or tags: `*` is any text without a slash, `**` any text at all.
 ///
 ///     team/app     that repository
 ///     team/*       those directly in team
 ///     team/**      all below team
 ///     **           all
-package struct NamePattern: Sendable, Hashable, CustomStringConvertible {
+struct NamePattern: Sendable, Hashable, CustomStringConvertible {
     private enum Element: Sendable, Hashable {
         case byte(UInt8)
         case anyWithinSegment
@@ -17,11 +19,11 @@ package struct NamePattern: Sendable, Hashable, CustomStringConvertible {
     private static let maximumLength = 512
 
     /// The pattern as it was written.
-    package let description: String
+    let description: String
     private let elements: [Element]
 
-    /// - Throws: ``OCIError`` with code `referenceInvalid` for a pattern that no name could match, such as an empty one.
-    package init(_ text: some StringProtocol) throws {
+    /// - Throws: `OCIError` with code `referenceInvalid` for a pattern that no name could match, such as an empty one.
+    init(_ text: some StringProtocol) throws {
         guard (1...Self.maximumLength).contains(text.utf8.count) else {
             throw OCIError(.referenceInvalid, "a pattern of names has 1 to \(Self.maximumLength) bytes")
         }
@@ -50,7 +52,7 @@ package struct NamePattern: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Whether a name is meant. Takes time that grows with the product of the two lengths at most.
-    package func matches(_ name: String) -> Bool {
+    func matches(_ name: String) -> Bool {
         // Which numbers of elements may have been used up so far.
         var reached = self.closure([0])
         for byte in name.utf8 {
