@@ -27,7 +27,8 @@ extension RegistryStore {
     func importTags(
         _ tags: [ImportedTag],
         into repository: RepositoryName,
-        moves: Bool
+        moves: Bool,
+        at time: Int64
     ) async throws -> [TagOutcome] {
         try await self.database.write(locking: [Self.relying, Self.lock(repository)]) { connection in
             try tags.map { tag in
@@ -44,6 +45,7 @@ extension RegistryStore {
                     .text(tag.digest.description)
                 ).isEmpty
                 guard exists else { return .dangling }
+                if present != nil { try Self.noteUntagging(tag.tag, in: repository, at: time, on: connection) }
                 try connection.execute(
                     """
                     INSERT INTO tags (repository, name, digest, updated_at) VALUES (?, ?, ?, ?)

@@ -270,7 +270,12 @@ struct RepositoryImport: Sendable {
             return
         }
         let outcomes = try await self.parent.changing {
-            try await self.store.importTags(tags, into: self.name, moves: self.parent.options.movesTags)
+            try await self.store.importTags(
+                tags,
+                into: self.name,
+                moves: self.parent.options.movesTags,
+                at: self.parent.now
+            )
         }
         for (tag, outcome) in zip(tags, outcomes) {
             switch outcome {

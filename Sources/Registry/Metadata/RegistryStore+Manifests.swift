@@ -162,7 +162,7 @@ extension RegistryStore {
     }
 
     /// What a tag stood for until now was known to exist until now: its time as an untagged manifest begins.
-    private static func noteUntagging(
+    static func noteUntagging(
         _ tag: Tag,
         in repository: RepositoryName,
         at time: Int64,

@@ -39,6 +39,7 @@ struct RegistryImportCommand: AsyncParsableCommand {
 
     @OptionGroup var files: ConfigurationOptions
     @OptionGroup(title: ServeSettings.title) var everywhere: SettingOptions<ServeSettings>
+    @OptionGroup(title: S3Settings.title) var bucket: SettingOptions<S3Settings>
     @OptionGroup(title: DatabaseSettings.title) var databases: SettingOptions<DatabaseSettings>
     @OptionGroup var output: OutputOptions
 
@@ -47,7 +48,7 @@ struct RegistryImportCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let settings = try self.files.loader(options: self.everywhere.given + self.databases.given)
+        let settings = try self.files.loader(options: self.everywhere.given + self.bucket.given + self.databases.given)
             .loadOrExplain().values
         var options = RegistryImport.Options()
         options.concurrency = self.jobs

@@ -2,8 +2,10 @@
 
 import ContentTrust
 import Database
+import Foundation
 import Logging
 import Registry
+import S3Client
 import Settings
 
 /// The registry's storage, beside the process that serves it or without one.
@@ -23,12 +25,9 @@ struct RegistryImportStorage {
         let database = try await ServiceDatabase(service: .registry, settings: settings)
             .open(logger: Logger(label: "hallmark"))
         do {
-            let directory = data + "/registry"
-            let blobs = try await FileBlobStore(root: directory, takesUploads: false)
-            let foreign = try ForeignChanges(directory: directory)
-            let storage = RegistryImportStorage(database: database, blobs: blobs, foreign: foreign)
+            let storage = try await Self.storage(settings, database, directory: data + "/registry")
             let result = try await body(storage)
-            try await blobs.close()
+            try await storage.blobs.close()
             try await database.close()
             return result
         } catch {
@@ -36,5 +35,29 @@ struct RegistryImportStorage {
             try? await database.close()
             throw error
         }
+    }
+
+    private static func storage(
+        _ settings: SettingValues,
+        _ database: any SQLDatabase,
+        directory: String
+    ) async throws -> RegistryImportStorage {
+        do {
+            let objects = try S3BlobStore.configured(
+                by: settings,
+                environment: ProcessInfo.processInfo.environment,
+                database: database,
+                logger: Logger(label: "hallmark")
+            )
+            if let objects { return RegistryImportStorage(database: database, blobs: objects, foreign: nil) }
+        } catch let error as S3Error {
+            throw CommandError(.failure, error.message)
+        }
+        let files = try await FileBlobStore(root: directory, takesUploads: false)
+        return RegistryImportStorage(
+            database: database,
+            blobs: files,
+            foreign: try ForeignChanges(directory: directory)
+        )
     }
 }
