@@ -7,7 +7,7 @@ need_hallmark "only hallmark has this command"
 step "help is on standard output, and ends with 0"
 succeeds hallmark --help
 [[ -z $ERR ]] || fail "something is on standard error"
-for verb in serve config push pull inspect init add addhash remove publish refresh list lookup verify status reset witness \
+for verb in serve config push pull copy inspect init add addhash remove publish refresh list lookup verify status reset witness \
     delete sign delegation key user; do
     says "  $verb "
 done
@@ -16,10 +16,10 @@ for code in "0 done" "1 other" "2 usage" "10 no trust" "11 not" "12 signature" "
 done
 
 step "each verb has help of its own, without a server or a home"
-for verb in serve config push pull inspect init add addhash remove publish refresh list lookup verify status reset witness \
+for verb in serve config push pull copy inspect init add addhash remove publish refresh list lookup verify status reset witness \
     delete sign delegation "delegation add" "delegation remove" "delegation list" "delegation purge" "delegation bins" \
     key "config check" "config show" "key list" "key generate" "key rotate" "key passwd" \
-    user "user add" "user passwd" "user remove" "user list"; do
+    "registry import" user "user add" "user passwd" "user remove" "user list"; do
     # shellcheck disable=SC2086
     succeeds env --unset HOME hallmark $verb --help
     says "USAGE: hallmark $verb"

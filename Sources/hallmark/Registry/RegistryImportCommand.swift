@@ -37,10 +37,7 @@ struct RegistryImportCommand: AsyncParsableCommand {
     )
     var jobs = 4
 
-    @OptionGroup var files: ConfigurationOptions
-    @OptionGroup(title: ServeSettings.title) var everywhere: SettingOptions<ServeSettings>
-    @OptionGroup(title: S3Settings.title) var bucket: SettingOptions<S3Settings>
-    @OptionGroup(title: DatabaseSettings.title) var databases: SettingOptions<DatabaseSettings>
+    @OptionGroup var place: RegistryPlaceOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -48,8 +45,7 @@ struct RegistryImportCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let settings = try self.files.loader(options: self.everywhere.given + self.bucket.given + self.databases.given)
-            .loadOrExplain().values
+        let settings = try self.place.settings()
         var options = RegistryImport.Options()
         options.concurrency = self.jobs
         options.movesTags = self.movesTags
@@ -59,13 +55,14 @@ struct RegistryImportCommand: AsyncParsableCommand {
         let report: ImportReport
         do {
             report = try await Interruption.guarding {
-                try await RegistryImportStorage.with(settings) { storage in
+                try await RegistryPlace.make(settings)
+                return try await RegistryPlace.with(settings) { place, _ in
                     let progress = ImportProgress()
                     let run = try await RegistryImport(
                         directory: source,
-                        blobs: storage.blobs,
-                        foreign: storage.foreign,
-                        database: storage.database,
+                        blobs: place.blobs,
+                        foreign: place.foreign,
+                        database: place.database,
                         options: chosen,
                         progress: progress
                     )
