@@ -131,6 +131,7 @@ struct ImportTests {
             #expect(first.problems == [])
             #expect(first.repositories == 3)
             #expect(first.manifests == 4)
+            #expect(first.presentManifests == 0)
             #expect(first.tags == 5)
             #expect(first.blobs == 3)
             #expect(first.linkedBlobs == 3)
@@ -240,6 +241,10 @@ struct ImportTests {
             let report = try await fixture.take(storage) { $0.isRehearsal = true }
             #expect([report.blobs, report.manifests, report.tags] == [2, 1, 1])
             #expect(try await fixture.database.query("SELECT name FROM repositories").isEmpty)
+            _ = try await fixture.take(storage)
+            let again = try await fixture.take(storage) { $0.isRehearsal = true }
+            #expect([again.blobs, again.manifests, again.tags] == [0, 0, 0])
+            #expect([again.presentBlobs, again.presentManifests, again.presentTags] == [2, 1, 1])
         }
     }
 }

@@ -84,10 +84,8 @@ struct EventDelivery: Service {
         do {
             try await self.queue.add(statements)
         } catch {
-            self.logger.warning(
-                "pulls go untold",
-                metadata: ["count": "\(statements.count)", "error": "\(error)"]
-            )
+            self.events.giveBack(statements)
+            self.logger.warning("pulls cannot be written yet", metadata: ["error": "\(error)"])
         }
     }
 

@@ -46,7 +46,10 @@ struct EventQueue: Sendable {
 
     static func insertion(endpoint: String, key: String, at milliseconds: Int64, payload: String) -> SQLStatement {
         SQLStatement(
-            "INSERT INTO events (endpoint, key, created_at, payload) VALUES (?, ?, ?, ?)",
+            """
+            INSERT INTO events (endpoint, key, created_at, payload) VALUES (?, ?, ?, ?)
+            ON CONFLICT (endpoint, key) DO NOTHING
+            """,
             .text(endpoint),
             .text(key),
             .integer(milliseconds),

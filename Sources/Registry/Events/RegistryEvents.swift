@@ -109,6 +109,17 @@ final class RegistryEvents: Sendable {
         }
     }
 
+    /// Takes pulls back that could not be written.
+    func giveBack(_ statements: [SQLStatement]) {
+        self.waiting.withLock { waiting in
+            guard waiting.statements.count + statements.count <= Self.maximumWaiting else {
+                waiting.dropped += statements.count
+                return
+            }
+            waiting.statements = statements + waiting.statements
+        }
+    }
+
     private static func hexadecimal(_ number: UInt64, _ length: Int) -> String {
         let text = String(number, radix: 16)
         return String(repeating: "0", count: max(0, length - text.count)) + text + "-"

@@ -62,6 +62,25 @@ extension RegistryStore {
         }
     }
 
+    /// What would become of tags, as far as those that are here tell.
+    func outcomes(
+        of tags: [ImportedTag],
+        in repository: RepositoryName,
+        moves: Bool
+    ) async throws -> [TagOutcome] {
+        try await self.database.read { connection in
+            try tags.map { tag in
+                let present = try connection.query(
+                    "SELECT digest FROM tags WHERE repository = ? AND name = ?",
+                    .text(repository.description),
+                    .text(tag.tag.description)
+                ).first?.text(0)
+                if present == tag.digest.description { return .present }
+                return present == nil || moves ? .set : .kept
+            }
+        }
+    }
+
     /// Says when a manifest was pushed, where that is known better: rules of retention go by it.
     func setPushTime(_ time: Int64, of digest: Digest, in repository: RepositoryName) async throws {
         _ = try await self.database.write(locking: []) { connection in

@@ -5,6 +5,7 @@ import DurableFiles
 import FoundationEssentials
 import NIOCore
 import OCI
+import Synchronization
 
 /// One repository's part of an import: blobs, then manifests, then tags.
 struct RepositoryImport: Sendable {
@@ -15,6 +16,7 @@ struct RepositoryImport: Sendable {
 
     private let parent: RegistryImport
     private let name: RepositoryName
+    private let listed = ListedManifests()
 
     init(_ run: RegistryImport, _ name: RepositoryName) {
         self.parent = run
@@ -190,8 +192,7 @@ struct RepositoryImport: Sendable {
         case .digest(_, let time): writtenAt = time
         }
         if try await self.store.manifest(.digest(digest), in: self.name) != nil {
-            // One that lists others has been seen to when these were imported.
-            if depth == 0 { self.progress.update { $0.presentManifests += 1 } }
+            if depth == 0, !self.listed.remove(digest) { self.progress.update { $0.presentManifests += 1 } }
             return
         }
         do {
@@ -236,6 +237,7 @@ struct RepositoryImport: Sendable {
             _ = try await self.parent.manifests.put(request)
             try await self.store.setPushTime(min(writtenAt, self.parent.now), of: digest, in: self.name)
         }
+        if depth > 0 { self.listed.insert(digest) }
         self.progress.update { $0.manifests += 1 }
     }
 
@@ -265,17 +267,14 @@ struct RepositoryImport: Sendable {
 
     private func set(_ tags: [RegistryStore.ImportedTag]) async throws {
         guard !tags.isEmpty else { return }
-        guard !self.isRehearsal else {
-            self.progress.update { $0.tags += tags.count }
-            return
-        }
-        let outcomes = try await self.parent.changing {
-            try await self.store.importTags(
-                tags,
-                into: self.name,
-                moves: self.parent.options.movesTags,
-                at: self.parent.now
-            )
+        let moves = self.parent.options.movesTags
+        let outcomes: [RegistryStore.TagOutcome]
+        if self.isRehearsal {
+            outcomes = try await self.store.outcomes(of: tags, in: self.name, moves: moves)
+        } else {
+            outcomes = try await self.parent.changing {
+                try await self.store.importTags(tags, into: self.name, moves: moves, at: self.parent.now)
+            }
         }
         for (tag, outcome) in zip(tags, outcomes) {
             switch outcome {
@@ -285,6 +284,20 @@ struct RepositoryImport: Sendable {
             case .dangling: self.problem(tag.tag.description, "stands for \(tag.digest), which was not imported")
             }
         }
+    }
+}
+
+/// Manifests that were imported before their turn, since an index lists them.
+private final class ListedManifests: Sendable {
+    private let digests = Mutex<Set<Digest>>([])
+
+    func insert(_ digest: Digest) {
+        self.digests.withLock { _ = $0.insert(digest) }
+    }
+
+    /// - Returns: false when it is none of them.
+    func remove(_ digest: Digest) -> Bool {
+        self.digests.withLock { $0.remove(digest) != nil }
     }
 }
 

@@ -129,11 +129,13 @@ struct Copy: AsyncParsableCommand {
         let report: CopyReport
         do {
             report = try await Interruption.guarding {
-                try await self.connected(task.sourceRegistry, chosen, isPlain: self.isSourcePlain) { source in
+                try await self.connected(task.sourceRegistry, chosen, isPlain: self.isSourcePlain, isDestination: false)
+                { source in
                     try await self.connected(
                         task.destinationRegistry,
                         chosen,
-                        isPlain: self.isDestinationPlain
+                        isPlain: self.isDestinationPlain,
+                        isDestination: true
                     ) { destination in
                         let progress = CopyProgress()
                         let copier = RegistryCopier(from: source, to: destination, options: chosen, progress: progress)
@@ -155,6 +157,7 @@ struct Copy: AsyncParsableCommand {
         _ registry: String,
         _ options: RegistryCopier.Options,
         isPlain: Bool,
+        isDestination: Bool,
         _ body: (RegistryClient) async throws -> Result
     ) async throws -> Result {
         let settings = try ClientSettings(authorityFile: self.tlscacert)
@@ -175,7 +178,7 @@ struct Copy: AsyncParsableCommand {
             }
         )
         do {
-            try await client.ping()
+            try await Self.greet(client, mustKnowUs: isDestination)
             let result = try await body(client)
             try await client.shutdown()
             return result
@@ -183,6 +186,17 @@ struct Copy: AsyncParsableCommand {
             // What stopped the body is what matters.
             try? await client.shutdown()
             throw error
+        }
+    }
+}
+
+extension Copy {
+    /// Sees that there is a registry. Some want to know at its door who comes, and let anybody pull all the same.
+    private static func greet(_ client: RegistryClient, mustKnowUs: Bool) async throws {
+        do {
+            try await client.ping()
+        } catch let error as RegistryError where error.code == .unauthorized && !mustKnowUs {
+            return
         }
     }
 }
