@@ -23,7 +23,8 @@ extension RegistryResponder {
         case .DELETE:
             let removed = try await self.changing(name) {
                 switch reference {
-                case .tag(let tag): try await self.store.removeTag(tag, from: name, at: Int64(self.clock().timeIntervalSince1970))
+                case .tag(let tag):
+                    try await self.store.removeTag(tag, from: name, at: Int64(self.clock().timeIntervalSince1970))
                 case .digest(let digest): try await self.store.removeManifest(digest, from: name)
                 }
             }
