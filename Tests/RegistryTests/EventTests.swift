@@ -48,7 +48,7 @@ extension RegistryFixture {
                 while true {
                     var waiting: Int64 = 0
                     for endpoint in endpoints { waiting += try await self.queued(endpoint) }
-                    if try await waiting == 0 && isDone() { return }
+                    if waiting == 0, try await isDone() { return }
                     try await Task.sleep(for: .milliseconds(2))
                 }
             }
