@@ -153,8 +153,10 @@ struct ImportTests {
             #expect(try await Array(fixture.send(.GET, "/v2/a/blobs/\(Digest(hashing: layer))").body) == layer)
             let second = try await fixture.take(storage)
             #expect(second.problems == [])
-            #expect([second.blobs, second.sharedBlobs, second.manifests, second.tags] == ([0, 0, 0, 0] as [Int]))
-            #expect([second.presentBlobs, second.presentManifests, second.presentTags] == ([6, 4, 5] as [Int]))
+            #expect(second.blobs + second.sharedBlobs + second.manifests + second.tags == 0)
+            #expect(second.presentBlobs == 6)
+            #expect(second.presentManifests == 4)
+            #expect(second.presentTags == 5)
         }
     }
 
@@ -239,12 +241,16 @@ struct ImportTests {
             _ = try storage.image([1], in: "a", tags: ["1"])
         } _: { fixture, storage in
             let report = try await fixture.take(storage) { $0.isRehearsal = true }
-            #expect([report.blobs, report.manifests, report.tags] == ([2, 1, 1] as [Int]))
+            #expect(report.blobs == 2)
+            #expect(report.manifests == 1)
+            #expect(report.tags == 1)
             #expect(try await fixture.database.query("SELECT name FROM repositories").isEmpty)
             _ = try await fixture.take(storage)
             let again = try await fixture.take(storage) { $0.isRehearsal = true }
-            #expect([again.blobs, again.manifests, again.tags] == ([0, 0, 0] as [Int]))
-            #expect([again.presentBlobs, again.presentManifests, again.presentTags] == ([2, 1, 1] as [Int]))
+            #expect(again.blobs + again.manifests + again.tags == 0)
+            #expect(again.presentBlobs == 2)
+            #expect(again.presentManifests == 1)
+            #expect(again.presentTags == 1)
         }
     }
 }
