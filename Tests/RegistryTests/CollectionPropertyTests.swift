@@ -52,7 +52,8 @@ struct CollectionPropertyTests {
         if ProcessInfo.processInfo.environment["COLLECTION_RUNS"] != nil { print(counts.sorted { $0.key < $1.key }) }
         // It must have happened to prove anything.
         for what in [
-            "relied on a blob", "relied on a manifest", "mounted", "uploaded", "pushed a manifest", "deleted a tag",
+            "relied on a blob", "relied on a manifest", "mounted", "uploaded", "pushed a manifest",
+            "pulled an index", "deleted a tag",
             "deleted a manifest", "collected blobs", "collected manifests", "collected links", "collected orphans",
             "was killed",
         ] { #expect(counts[what, default: 0] > 0, "nobody \(what)") }

@@ -31,6 +31,8 @@ final class CollectionWorld: Sendable {
         var tags: [String: Set<String?>] = [:]
         /// Manifests that a client has deleted or is about to, with their repository.
         var deleted: Set<String> = []
+        /// What the indexes that were pushed list.
+        var children: [String: [String]] = [:]
         /// Manifests that were pushed, by repository.
         var pushed: [String: [String]] = [:]
         var counts: [String: Int] = [:]
@@ -123,7 +125,8 @@ final class CollectionWorld: Sendable {
             case 5..<8:
                 await self.pushIndex(process, repository, Bool.random(using: &generator) ? tag : nil, &generator)
             case 8..<9: await self.pushReferrer(process, repository, &generator)
-            case 9..<11: await self.deleteTag(process, repository, tag)
+            case 9: await self.deleteTag(process, repository, tag)
+            case 10: await self.pull(process, repository, &generator)
             default: await self.deleteManifest(process, repository, &generator)
             }
         }
@@ -250,6 +253,7 @@ final class CollectionWorld: Sendable {
         }
         let digests = children.map { Digest(hashing: $0).description }
         let index = Samples.index(children)
+        self.memory.withLock { $0.children[Digest(hashing: index).description] = digests }
         guard await self.put(index, type: Samples.indexType, process, repository, tag, told, children: digests) else {
             return
         }
@@ -270,6 +274,28 @@ final class CollectionWorld: Sendable {
         let descriptor = #"{"mediaType":"\#(Samples.imageType)","digest":"\#(subject)","size":1}"#
         let content = Samples.image(config: config, layers: [layer], more: ",\"subject\":\(descriptor)")
         _ = await self.put(content, type: Samples.imageType, process, repository, nil, told)
+    }
+
+    /// Asks for an index by its digest, and a while later for what it lists.
+    private func pull(_ process: Int, _ repository: String, _ generator: inout SeededGenerator) async {
+        let (known, lists, deleted) = self.memory.withLock { ($0.pushed[repository] ?? [], $0.children, $0.deleted) }
+        let path = "/v2/\(repository)/manifests"
+        guard let index = known.filter({ lists[$0] != nil }).randomElement(using: &generator),
+            // Whoever deletes what an index lists breaks it.
+            let children = lists[index], !children.contains(where: { deleted.contains("\(repository) \($0)") })
+        else { return }
+        let since = self.now
+        guard await self.send(process, .HEAD, "\(path)/\(index)") == 200 else { return }
+        for _ in 0..<Int.random(in: 0..<60, using: &generator) { try? await self.stepper.pass(process) }
+        for child in children {
+            let status = await self.send(process, .HEAD, "\(path)/\(child)")
+            let wasDeleted = self.memory.withLock { memory in
+                (children + [index]).contains { memory.deleted.contains("\(repository) \($0)") }
+            }
+            guard status == 404, !wasDeleted, self.now - since <= Self.grace * 3 / 4 else { continue }
+            self.note("\(repository): \(index) was there \(self.now - since) s ago, \(child) of it is not")
+        }
+        self.count("pulled an index")
     }
 
     private func deleteTag(_ process: Int, _ repository: String, _ tag: String) async {

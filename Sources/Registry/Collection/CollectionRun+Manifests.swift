@@ -194,6 +194,8 @@ struct ImaginedRemoval: Sendable {
     private var manifests: [String: Set<String>] = [:]
     /// The manifests that lose a tag.
     private(set) var untagged: [String: Set<String>] = [:]
+    /// The blobs that go.
+    var blobs: Set<String> = []
     /// How many of the manifests that go use a blob.
     private var users: [String: Int64] = [:]
 

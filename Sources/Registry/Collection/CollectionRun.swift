@@ -128,6 +128,7 @@ struct CollectionRun {
     }
 
     private mutating func note(blob: RemovedBlob) {
+        if self.lease == nil { self.imagined.blobs.insert(blob.digest) }
         self.note(CollectedItem(kind: .blob, digest: blob.digest, size: blob.size, reason: "no manifest uses it"))
     }
 
@@ -139,7 +140,8 @@ struct CollectionRun {
             let found = try await run.store.unusedLinks(after: after, through: through, before: cutoff)
             for (repository, links) in Dictionary(grouping: found, by: \.repository).sorted(by: { $0.key < $1.key }) {
                 for batch in Self.batches(links.map(\.name), of: run.collector.batchSize) {
-                    var removed = batch
+                    // Those of a blob that goes went with it.
+                    var removed = batch.filter { !run.imagined.blobs.contains($0) }
                     if run.lease != nil {
                         removed = try await run.transaction {
                             try RegistryStore.removeLinks(batch, from: repository, before: cutoff, on: $0)

@@ -5,7 +5,8 @@ package enum CollectionSettings: SettingGroup {
     package static let title = "Registry: collecting and scrubbing"
     package static let settings = [
         Self.interval.declaration, Self.grace.declaration, Self.untagged.declaration, Self.referrers.declaration,
-        Self.rules.declaration, Self.keepsRepositories.declaration, Self.scrubInterval.declaration,
+        Self.rules.declaration, Self.keepsRepositories.declaration, Self.leftovers.declaration,
+        Self.scrubInterval.declaration,
         Self.scrubRate.declaration,
     ]
 
@@ -54,6 +55,13 @@ package enum CollectionSettings: SettingGroup {
         .flag,
         default: false,
         help: "Remember repositories that have nothing any more."
+    )
+
+    package static let leftovers = Setting(
+        "registry.collect.leftovers",
+        .duration(.seconds(1) ... .seconds(365 * 86_400)),
+        default: .seconds(86_400),
+        help: "How old bytes must be that no blob names, as a push that was cut off leaves them, before they go."
     )
 
     package static let scrubInterval = Setting(

@@ -115,6 +115,7 @@ extension CollectionPolicy {
         self.untagged = settings[CollectionSettings.untagged].seconds.map { .remove(after: $0) } ?? .keep
         self.removesOrphanedReferrers = settings[CollectionSettings.referrers]
         self.removesEmptyRepositories = !settings[CollectionSettings.keepsRepositories]
+        self.orphanAge = settings[CollectionSettings.leftovers].components.seconds
         self.retention = try settings[CollectionSettings.rules].map { path throws(RetentionError) in
             try RetentionFile.rules(path: path.expandingTilde)
         }
