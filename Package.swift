@@ -157,7 +157,8 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "DurableFiles", "PercentEncoding", "OCI", "Database", "S3Client", "HTTPAccess", "HTTPService",
+                "CProcess", "DurableFiles", "PercentEncoding", "OCI", "Database", "S3Client", "HTTPAccess",
+                "HTTPService",
                 "Settings",
                 "TokenAuthentication", .product(name: "Yams", package: "Yams"),
                 .product(name: "Atomics", package: "swift-atomics"), crypto, logging, nioCore, nioPosix, nioHTTP1,

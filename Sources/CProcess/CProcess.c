@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// For dl_iterate_phdr.
+// For dl_iterate_phdr and sync_file_range.
 #define _GNU_SOURCE
 
 #include "CProcess.h"
 
 #ifdef __linux__
+#include <fcntl.h>
 #include <link.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -55,8 +56,18 @@ void hallmark_release_memory(void) {
 #endif
     dl_iterate_phdr(release_object, NULL);
 }
+
+void hallmark_begin_writeback(int descriptor, int64_t offset, int64_t count) {
+    sync_file_range(descriptor, offset, count, SYNC_FILE_RANGE_WRITE);
+}
 #else
 int hallmark_make_undumpable(void) { return 0; }
 
 void hallmark_release_memory(void) {}
+
+void hallmark_begin_writeback(int descriptor, int64_t offset, int64_t count) {
+    (void)descriptor;
+    (void)offset;
+    (void)count;
+}
 #endif

@@ -3,6 +3,8 @@
 #ifndef HALLMARK_CPROCESS_H
 #define HALLMARK_CPROCESS_H
 
+#include <stdint.h>
+
 /// Keeps the memory of this process from core files and from debuggers of the same user. Swift cannot call prctl, which
 /// takes a variable number of arguments.
 ///
@@ -16,5 +18,9 @@ int hallmark_make_undumpable(void);
 ///
 /// Safe at any time and from any thread. Does nothing where there is no such thing.
 void hallmark_release_memory(void);
+
+/// Has the disk begin with what was written to a part of a file. No more than that: whether the bytes have arrived is said by
+/// fsync alone, which has less left to do then. Does nothing where there is no such thing.
+void hallmark_begin_writeback(int descriptor, int64_t offset, int64_t count);
 
 #endif

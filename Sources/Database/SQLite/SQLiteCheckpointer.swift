@@ -9,8 +9,9 @@ import Synchronization
 ///
 /// What a checkpoint has copied whole, the next commit overwrites: the log stays short, and its blocks stay allocated.
 final class SQLiteCheckpointer: Sendable {
-    /// How many commits there are between two checkpoints at least.
-    static let interval = 64
+    /// How many commits there are between two checkpoints at least: commits meanwhile wait for the disk behind its syncs, and
+    /// are to be fewer than one in a hundred.
+    static let interval = 256
     /// At how many pages of the log the writer does it after all: they came faster than they could be copied.
     static let maximumLogPages = 8192
 

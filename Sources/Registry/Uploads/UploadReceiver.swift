@@ -8,7 +8,7 @@ import OCI
 /// Receives the body of one request into an upload.
 ///
 /// Bytes are collected to batches; while one batch is hashed and written on a thread of its own, the next is received.
-/// So a request holds two batches at most.
+/// So a request holds two batches at most, which are the smaller the more requests receive.
 struct UploadReceiver {
     /// How far the upload is.
     struct Progress: Sendable {
@@ -17,14 +17,17 @@ struct UploadReceiver {
         var hasher: Digest.Hasher?
     }
 
-    /// How many bytes are written at once.
-    private static let batchSize = 1 << 20
+    /// How many bytes are written at once, at most and at least, and how many of all requests that receive together.
+    private static let batchSizes = (64 << 10)...(1 << 20)
+    private static let batchesOfAll = 8 << 20
     /// How many bytes of small pieces go into one buffer.
     private static let gatheredSize = 16 << 10
 
     let upload: any BlobUpload
     private(set) var progress: Progress
     let maximumSize: Int64
+    /// How many requests receive at the moment.
+    let receiving: @Sendable () -> Int
     /// False when the upload is no longer this request's.
     let beginWriting: @Sendable () -> Bool
     let endWriting: @Sendable () -> Void
@@ -33,12 +36,14 @@ struct UploadReceiver {
         upload: any BlobUpload,
         progress: Progress,
         maximumSize: Int64,
+        receiving: @escaping @Sendable () -> Int,
         beginWriting: @escaping @Sendable () -> Bool,
         endWriting: @escaping @Sendable () -> Void
     ) {
         self.upload = upload
         self.progress = progress
         self.maximumSize = maximumSize
+        self.receiving = receiving
         self.beginWriting = beginWriting
         self.endWriting = endWriting
     }
@@ -111,6 +116,7 @@ struct UploadReceiver {
             var received = start.offset
             var batch: [ByteBuffer] = []
             var batchBytes = 0
+            var batchSize = self.batchSize
             var isWriting = false
             var isCut = false
             var iterator = body.makeAsyncIterator()
@@ -131,11 +137,12 @@ struct UploadReceiver {
                 }
                 Self.add(buffer, to: &batch)
                 batchBytes += buffer.readableBytes
-                guard batchBytes >= Self.batchSize else { continue }
+                guard batchBytes >= batchSize else { continue }
                 if isWriting, let done = try await group.next() { progress = done }
                 let (full, base, writer) = (batch, progress, self)
                 group.addTask { try await writer.write(full, from: base) }
                 (batch, batchBytes, isWriting) = ([], 0, true)
+                batchSize = self.batchSize
             }
             if isWriting, let done = try await group.next() { progress = done }
             if !batch.isEmpty { progress = try await self.write(batch, from: progress) }
@@ -143,6 +150,12 @@ struct UploadReceiver {
         }
         self.progress = final
         if isCut { throw ConnectionLost() }
+    }
+
+    /// Memory is bounded whatever many clients send: each has its share.
+    private var batchSize: Int {
+        let share = Self.batchesOfAll / max(1, self.receiving())
+        return min(max(share, Self.batchSizes.lowerBound), Self.batchSizes.upperBound)
     }
 
     /// A buffer that came in a small part of the memory it was read into is copied to the others of its kind: a client

@@ -253,6 +253,7 @@ final class UploadService: Sendable {
             upload: upload,
             progress: UploadReceiver.Progress(offset: upload.initialSize, hasher: hasher),
             maximumSize: self.limits.maximumBlobSize,
+            receiving: { self.sessions.withLock { $0.leases } },
             beginWriting: { self.sessions.withLock { $0.beginWriting(lease) } },
             endWriting: {
                 let now = self.clock()

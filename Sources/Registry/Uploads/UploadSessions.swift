@@ -43,7 +43,8 @@ struct UploadSessions: Sendable {
     }
 
     private var sessions: [UploadKey: Session] = [:]
-    private var leases = 0
+    /// How many requests receive or write.
+    private(set) var leases = 0
     private var counter: UInt64 = 0
     private let maximumLeases: Int
     private let maximumIdle: Int
