@@ -39,3 +39,5 @@ exits 1 env -u AWS_ACCESS_KEY_ID timeout 20 hallmark serve --only registry --dat
 says "there are no credentials for the bucket"
 exits 2 timeout 20 hallmark serve --only registry --data "$SCRATCH/data" --registry-s3-endpoint "$S3_ENDPOINT"
 says "--registry-s3-endpoint: needs --registry-s3-bucket"
+exits 1 timeout 20 hallmark serve --only registry --data "$SCRATCH/data" --registry-s3-endpoint "$S3_ENDPOINT" --registry-s3-bucket none
+says "NoSuchBucket"

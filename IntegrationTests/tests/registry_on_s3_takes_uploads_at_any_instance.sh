@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# time limit: 240
 . "$(dirname "$0")/../lib.sh"
 . "$HERE/postgresql.sh"
 . "$HERE/s3.sh"
@@ -50,16 +51,16 @@ is_whole() {
 }
 
 step "chunk by chunk at one instance and the other"
-openssl rand 30000000 >large
+openssl rand 20000000 >large
 begin one
 first=0
 turn=(one two)
-for size in 1000 5000000 8388608 1 9000000 3000000; do
+for size in 1000 5000000 8388608 1 3400000; do
     chunk "${turn[first % 2]}" large "$first" "$size"
     first=$((first + size))
 done
-chunk two large "$first" $((30000000 - first))
-equal "$(offset one)" 29999999 "where the upload is"
+chunk two large "$first" $((20000000 - first))
+equal "$(offset one)" 19999999 "where the upload is"
 end one large
 is_whole one large
 is_whole two large
@@ -79,24 +80,24 @@ equal "$(s3_keys | wc -l)" 2 "how many objects there are"
 equal "$(s3_open_uploads)" 0 "how many open multipart uploads there are"
 
 step "an instance is killed in the middle of a streamed upload, and the other goes on"
-openssl rand 40000000 >killed
+openssl rand 26000000 >killed
 begin one
 mkfifo feed
 curl --silent --max-time 60 -X PATCH --upload-file - -H 'Content-Type: application/octet-stream' \
     "http://${address[one]}$UPLOAD" <feed >/dev/null 2>&1 &
 client=$!
 exec 4>feed
-head -c 30000000 killed >&4
+head -c 20000000 killed >&4
 has_parts() { (($(offset two) >= 16000000)); }
 eventually 30 has_parts || fail "no part of the upload is durable"
 crash one
 exec 4>&-
 wait "$client" || true
 first=$(($(offset two) + 1))
-((first >= 16000000 && first < 40000000)) || fail "the upload goes on at $first"
-goes_on() { [[ $(curl --silent --max-time 30 -X PATCH --data-binary @rest -H "Content-Range: $first-39999999" \
+((first >= 16000000 && first < 26000000)) || fail "the upload goes on at $first"
+goes_on() { [[ $(curl --silent --max-time 30 -X PATCH --data-binary @rest -H "Content-Range: $first-25999999" \
     -H 'Content-Type: application/octet-stream' -o answer -w '%{http_code}' "http://${address[two]}$UPLOAD") == 202 ]]; }
-part killed "$first" 40000000 >rest
+part killed "$first" 26000000 >rest
 eventually 30 goes_on || fail "the other instance does not take the upload over: $(<answer)"
 end two killed
 is_whole two killed
@@ -105,7 +106,7 @@ is_whole one killed
 
 step "images go to one and come from the other; what is the same is stored once"
 before=$(s3_keys | wc -l)
-layout image "some text" --layers 2 --layer-bytes 9000000
+layout image "some text" --layers 2 --layer-bytes 8500000
 copy() { skopeo --insecure-policy copy --src-tls-verify=false --dest-tls-verify=false "$@"; }
 succeeds copy oci:image:latest "docker://${address[one]}/app:1.0"
 succeeds copy oci:image:latest "docker://${address[two]}/other:1.0"
@@ -125,7 +126,7 @@ succeeds copy "docker://${address[two]}/app:1.0" oci:redirected:latest
 equal "$(layout_digest redirected)" "$(layout_digest image)" "digest of what came back"
 
 step "what the storage lost is not there, and can be pushed again"
-location=$(sql registry "SELECT location FROM registry.blobs WHERE digest = '$digest'")
+location=$(sql registry "SELECT location FROM hallmark_registry.blobs WHERE digest = '$digest'")
 s3 DELETE "blobs/$location"
 equal "$(curl --silent --head --max-time 20 -o /dev/null -w '%{http_code}' "http://${address[one]}/v2/app/blobs/$digest")" 404 "the reply"
 begin two
