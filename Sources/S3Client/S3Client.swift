@@ -254,9 +254,11 @@ extension S3Client {
 
     /// The whole body, if it is not too long.
     func collect(_ reply: S3Reply, _ request: S3Request) async throws -> [UInt8] {
+        // What a reply to HEAD says of its length is the object's.
+        let limit = request.method == .HEAD ? Int.max : Self.maximumReplySize
         let body = BoundedBody(limits: TransferLimits(), uptime: { NIODeadline.now() })
         do {
-            return try await body.read(reply.response, limit: Self.maximumReplySize)
+            return try await body.read(reply.response, limit: limit)
         } catch let refusal as BodyRefusal {
             throw self.invalid(request, "\(self.address.root) \(refusal)")
         } catch {

@@ -66,6 +66,12 @@ package final class S3BlobStore: BlobStore {
         try await self.client.shutdown()
     }
 
+    /// Finds out whether the bucket can be used.
+    /// - Throws: `S3Error` that says why not.
+    package func check() async throws {
+        _ = try await self.client.listObjects(prefix: self.prefix, limit: 1)
+    }
+
     func key(_ location: BlobLocation) -> String { self.prefix + location.description }
 
     /// A location that nobody has ever had. Its first digits spread the load over the storage's machines.

@@ -336,10 +336,9 @@ actor S3Upload: BlobUpload {
         self.isClosed = true
         do {
             try await self.store.finishing {
-                // What came before a connection broke is worth keeping; if the upload has ended, there is nothing to keep.
-                try? await self.saveTail()
-                await self.store.removeQuietly(await self.takeObsolete())
-                try await self.store.table.release(self.key, self.lease)
+                await self.store.removeQuietly(await self.keepTail())
+                // Of what was placed nothing is left but the row, for a moment.
+                if await self.state.phase != .placed { try await self.store.table.release(self.key, self.lease) }
             }
         } catch {
             self.store.logger.info(
@@ -349,7 +348,17 @@ actor S3Upload: BlobUpload {
         }
     }
 
-    private func takeObsolete() -> [BlobLocation] {
+    /// Saves what came before a connection broke, unless the upload has ended.
+    /// - Returns: What can be removed.
+    private func keepTail() async -> [BlobLocation] {
+        do {
+            if self.state.phase == .open, self.size != self.state.size {
+                try await self.store.table.renew(self.key, self.lease)
+                try await self.saveTail()
+            }
+        } catch {
+            // The client learns from the offset that these bytes are to be sent again.
+        }
         defer { self.obsolete = [] }
         return self.obsolete
     }

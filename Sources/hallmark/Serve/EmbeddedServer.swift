@@ -144,7 +144,7 @@ struct EmbeddedServer {
         let settings = parts.settings
         let database = try await Self.database(.registry, &parts)
         let directory = settings[ServeSettings.data].expandingTilde
-        let storage = try Self.storage(database, parts)
+        let storage = try await Self.storage(database, parts)
         if storage != nil, !(database is PostgreSQLDatabase) {
             parts.claims.append(try ServiceClaim("registry", in: directory))
         }
@@ -242,14 +242,23 @@ struct EmbeddedServer {
     }
 
     /// The storage of the registry's blobs; nil for files.
-    private static func storage(_ database: any SQLDatabase, _ parts: Parts) throws -> S3BlobStore? {
+    private static func storage(_ database: any SQLDatabase, _ parts: Parts) async throws -> S3BlobStore? {
         do {
-            return try S3BlobStore.configured(
+            let storage = try S3BlobStore.configured(
                 by: parts.settings,
                 environment: ProcessInfo.processInfo.environment,
                 database: database,
                 logger: parts.logger
             )
+            do {
+                try await storage?.check()
+            } catch let error as S3Error where error.isTemporary {
+                parts.logger.warning("\(error)")
+            } catch {
+                try await storage?.close()
+                throw error
+            }
+            return storage
         } catch let error as S3Error {
             throw CommandError(.failure, error.message)
         }

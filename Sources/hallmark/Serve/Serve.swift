@@ -54,7 +54,8 @@ struct Serve: AsyncParsableCommand {
     /// What the options say.
     private var given: [GivenSetting] {
         self.everywhere.given + self.registry.given + self.server.given + self.signer.given + self.authentication.given
-            + self.tokens.given + self.databases.given + self.storage.given + self.collection.given + self.operations.given
+            + self.tokens.given + self.databases.given + self.storage.given + self.collection.given
+            + self.operations.given
     }
 
     func run() async throws {

@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Database
+import DatabaseTesting
+import Foundation
+import HTTPService
+import Logging
+import NIOCore
+import NIOHTTP1
+import OCI
+import S3Client
+import S3Testing
+import Synchronization
+import Testing
+
+@testable import Registry
+
+/// Several instances of a registry on one database and one bucket, asked without sockets.
+private struct Instances {
+    let bucket: MemoryBucket
+    let server: BucketServer
+    let clock = RegistryFixture.Clock()
+    let database: any SQLDatabase
+
+    static func run(_ body: (Instances) async throws -> Void) async throws {
+        try await DatabaseDriver.current.withDatabase { database in
+            try await BucketServer.run { server in
+                let instances = Instances(bucket: server.bucket, server: server, database: database)
+                try await database.migrate(RegistrySchema.migrations)
+                try await body(instances)
+            }
+        }
+    }
+
+    func store(redirection: S3BlobStore.Redirection? = nil) throws -> S3BlobStore {
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        let clock = self.clock
+        return S3BlobStore(
+            client: try self.server.makeClient(),
+            prefix: "p/",
+            redirection: redirection,
+            database: self.database,
+            logger: logger,
+            clock: { clock.now }
+        )
+    }
+
+    /// Runs a body with a registry, as a process of its own would.
+    func with<Result>(
+        redirection: S3BlobStore.Redirection? = nil,
+        _ body: (Instance) async throws -> Result
+    ) async throws -> Result {
+        let store = try self.store(redirection: redirection)
+        var configuration = Registry.Configuration(directory: "/nowhere")
+        configuration.cacheSize = 0
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        let clock = self.clock
+        let outcome: Swift.Result<Result, any Error>
+        do {
+            let registry = try await Registry(
+                configuration: configuration,
+                blobs: store,
+                foreign: nil,
+                database: self.database,
+                logger: logger,
+                clock: { clock.now }
+            )
+            outcome = .success(try await body(Instance(registry: registry, store: store)))
+        } catch {
+            outcome = .failure(error)
+        }
+        try await store.close()
+        return try outcome.get()
+    }
+
+    /// The bytes of the bucket's objects.
+    var contents: [Content] { self.bucket.objects.values.sorted { $0.count < $1.count }.map { Content($0) } }
+}
+
+/// Bytes as a failed test shows them.
+private struct Content: Equatable, CustomStringConvertible {
+    let count: Int
+    let digest: Digest
+    var description: String { "\(self.count) bytes, \(self.digest)" }
+
+    init(_ bytes: [UInt8]) {
+        self.count = bytes.count
+        self.digest = Digest(hashing: bytes)
+    }
+}
+
+private struct Instance {
+    let registry: Registry
+    let store: S3BlobStore
+
+    struct Reply {
+        let status: UInt
+        let headers: HTTPHeaders
+        let body: [UInt8]
+        var location: String { self.headers.first(name: "location") ?? "" }
+    }
+
+    private final class Collector: HTTPBodyWriter {
+        let bytes = GatheredBytes()
+        func write(_ buffer: ByteBuffer) async throws { self.bytes.append(buffer) }
+    }
+
+    func send(
+        _ method: HTTPMethod,
+        _ target: String,
+        _ body: [UInt8] = [],
+        headers: HTTPHeaders = [:]
+    ) async throws -> Reply {
+        let parts = target.split(separator: "?", maxSplits: 1).map(String.init)
+        var headers = headers
+        headers.replaceOrAdd(name: "content-length", value: String(body.count))
+        let request = HTTPRequest(
+            method: method,
+            path: parts[0],
+            query: parts.count > 1 ? parts[1] : nil,
+            headers: headers,
+            body: HTTPRequestBody(ByteBuffer(bytes: body))
+        )
+        let response = try await self.registry.responder.respond(to: request)
+        var bytes: [UInt8] = []
+        switch response.body {
+        case .bytes(let buffer): bytes = Array(buffer.readableBytesView)
+        case .stream(let length, let write):
+            let collector = Collector()
+            try await write(collector)
+            bytes = collector.bytes.all
+            #expect(length == Int64(bytes.count))
+        default: break
+        }
+        return Reply(status: response.status.code, headers: response.headers, body: bytes)
+    }
+
+    func start() async throws -> String {
+        let reply = try await self.send(.POST, "/v2/r/blobs/uploads/")
+        #expect(reply.status == 202)
+        return reply.location
+    }
+
+    /// Sends a chunk and expects it to be taken.
+    func append(_ upload: String, _ bytes: some Collection<UInt8>) async throws {
+        let reply = try await self.send(.PATCH, upload, Array(bytes))
+        #expect(reply.status == 202)
+    }
+
+    func finish(_ upload: String, _ digest: Digest, _ bytes: [UInt8] = []) async throws -> UInt {
+        try await self.send(.PUT, "\(upload)?digest=\(digest)", bytes).status
+    }
+
+    func blob(_ digest: Digest) async throws -> Content? {
+        let reply = try await self.send(.GET, "/v2/r/blobs/\(digest)")
+        return reply.status == 200 ? Content(reply.body) : nil
+    }
+}
+
+@Suite(.onEveryDatabase)
+struct S3BlobStoreTests {
+    private static let partSize = 8 << 20
+
+    @Test("a blob that fits into one object is written once, in whatever way it comes", arguments: [0, 1, 100_000])
+    func small(_ size: Int) async throws {
+        try await Instances.run { instances in
+            try await instances.with { instance in
+                let bytes = Samples.bytes(size)
+                let digest = Digest(hashing: bytes)
+                #expect(try await instance.send(.POST, "/v2/r/blobs/uploads/?digest=\(digest)", bytes).status == 201)
+                #expect(try await instance.blob(digest) == Content(bytes))
+                let upload = try await instance.start()
+                let other = Samples.bytes(size + 1)
+                try await instance.append(upload, other)
+                #expect(try await instance.finish(upload, Digest(hashing: other)) == 201)
+                #expect(try await instance.blob(Digest(hashing: other)) == Content(other))
+                #expect(instances.contents == [Content(bytes), Content(other)])
+                #expect(instances.bucket.requests.count { $0.method == .PUT } == 2)
+                #expect(instances.bucket.requests.allSatisfy { $0.query["uploads"] == nil })
+            }
+        }
+    }
+
+    @Test("an upload goes on at another instance, chunk by chunk, over the ends of parts")
+    func switching() async throws {
+        try await Instances.run { instances in
+            let bytes = Samples.bytes(2 * Self.partSize + 1000)
+            let digest = Digest(hashing: bytes)
+            try await instances.with { one in
+                try await instances.with { two in
+                    let upload = try await one.start()
+                    var offset = 0
+                    for (count, end) in [1000, 5_000_000, Self.partSize, Self.partSize + 1, bytes.count - 1]
+                        .enumerated()
+                    {
+                        try await (count.isMultiple(of: 2) ? two : one).append(upload, bytes[offset..<end])
+                        offset = end
+                        let reply = try await one.send(.GET, upload)
+                        #expect(reply.headers["range"] == ["0-\(end - 1)"])
+                    }
+                    #expect(try await one.finish(upload, digest, [bytes[offset]]) == 201)
+                    #expect(try await two.blob(digest) == Content(bytes))
+                    #expect(try await two.send(.GET, upload).status == 404)
+                }
+            }
+            // No tail and no part is left.
+            #expect(instances.contents == [Content(bytes)])
+            #expect(instances.bucket.uploads.isEmpty)
+        }
+    }
+
+    @Test("the last bytes are copied in the storage when the end is another instance's, and other bytes are found out")
+    func finishingElsewhere() async throws {
+        try await Instances.run { instances in
+            let bytes = Samples.bytes(Self.partSize + 1000)
+            for expected in [Digest(hashing: bytes), Digest(hashing: [1])] {
+                let upload = try await instances.with { one in
+                    let upload = try await one.start()
+                    try await one.append(upload, bytes)
+                    return upload
+                }
+                try await instances.with { two in
+                    let isRight = expected == Digest(hashing: bytes)
+                    let status: UInt = isRight ? 201 : 400
+                    #expect(try await two.finish(upload, expected) == status)
+                    let found = try await two.blob(expected)
+                    #expect(found == (isRight ? Content(bytes) : nil))
+                }
+            }
+            #expect(instances.bucket.requests.contains { $0.headers.contains(name: "x-amz-copy-source") })
+            #expect(instances.contents == [Content(bytes)])
+            #expect(instances.bucket.uploads.isEmpty)
+        }
+    }
+
+    @Test("while one instance writes another may not; after its lease has run out it may, and the first finds out")
+    func leases() async throws {
+        try await Instances.run { instances in
+            let (one, two) = (try instances.store(), try instances.store())
+            let key = UploadKey(
+                repository: try RepositoryName("r"),
+                id: try #require(UploadID("00000000-0000-0000-0000-000000000001"))
+            )
+            _ = try await one.createUpload(key)
+            let first = try #require(try await one.openUpload(key))
+            _ = try await first.write([ByteBuffer(string: "first")], at: 0, hasher: nil)
+            await #expect { try await two.openUpload(key) } throws: { ($0 as? RegistryError)?.code == .rangeInvalid }
+            instances.clock.advance(by: 11)
+            let second = try #require(try await two.openUpload(key))
+            #expect(second.initialSize == 0)
+            _ = try await second.write([ByteBuffer(string: "second")], at: 0, hasher: nil)
+            try await second.sync()
+            await #expect { try await first.sync() } throws: { ($0 as? RegistryError)?.code == .blobUploadInvalid }
+            await first.close()
+            await second.close()
+            #expect(try await one.uploadSize(key) == 6)
+            // What the first one wrote last is gone.
+            #expect(instances.contents == [Content(Array("second".utf8))])
+            try await one.close()
+            try await two.close()
+        }
+    }
+
+    @Test("a chunk that turns out wrong leaves what was there, even when parts of it were stored")
+    func wrongChunk() async throws {
+        try await Instances.run { instances in
+            try await instances.with { instance in
+                let bytes = Samples.bytes(Self.partSize + 5000)
+                let upload = try await instance.start()
+                try await instance.append(upload, bytes[..<1000])
+                let wrong = [UInt8](repeating: 7, count: 2 * Self.partSize)
+                let reply = try await instance.send(
+                    .PATCH,
+                    upload,
+                    wrong,
+                    headers: ["content-range": "1000-\(3 * Self.partSize)"]
+                )
+                #expect(reply.status == 400 || reply.status == 416)
+                try await instance.append(upload, bytes[1000...])
+                #expect(try await instance.finish(upload, Digest(hashing: bytes)) == 201)
+                #expect(try await instance.blob(Digest(hashing: bytes)) == Content(bytes))
+            }
+            #expect(instances.contents == [Content(Samples.bytes(Self.partSize + 5000))])
+        }
+    }
+
+    @Test("identical blobs are stored once, and the second one's bytes go")
+    func deduplication() async throws {
+        try await Instances.run { instances in
+            try await instances.with { instance in
+                let bytes = Samples.bytes(Self.partSize + 1)
+                for _ in 0..<2 {
+                    let upload = try await instance.start()
+                    try await instance.append(upload, bytes)
+                    #expect(try await instance.finish(upload, Digest(hashing: bytes)) == 201)
+                }
+                #expect(instances.contents == [Content(bytes)])
+                #expect(instances.bucket.uploads.isEmpty)
+            }
+        }
+    }
+
+    @Test("a lost answer to the joining of parts does not lose the blob")
+    func lostAnswer() async throws {
+        try await Instances.run { instances in
+            try await instances.with { instance in
+                let bytes = Samples.bytes(Self.partSize + 1)
+                instances.bucket.amend { request, reply in
+                    if request.method == .POST, request.query["uploadId"] != nil, reply.status == .ok { reply.cut = 0 }
+                }
+                let upload = try await instance.start()
+                try await instance.append(upload, bytes)
+                #expect(try await instance.finish(upload, Digest(hashing: bytes)) == 201)
+                #expect(try await instance.blob(Digest(hashing: bytes)) == Content(bytes))
+            }
+        }
+    }
+
+    @Test("cancelled and abandoned uploads leave nothing, nor do multipart uploads that nobody knows")
+    func purge() async throws {
+        try await Instances.run { instances in
+            try await instances.with { instance in
+                for isCancelled in [true, false] {
+                    let upload = try await instance.start()
+                    try await instance.append(upload, Samples.bytes(Self.partSize + 1000))
+                    #expect(instances.bucket.uploads.count == 1)
+                    if isCancelled {
+                        #expect(try await instance.send(.DELETE, upload).status == 204)
+                    } else {
+                        #expect(try await instance.registry.maintenance.purge(olderThan: 60) == 0)
+                        instances.clock.advance(by: 3600)
+                        #expect(try await instance.registry.maintenance.purge(olderThan: 60) == 1)
+                    }
+                    #expect(instances.bucket.objects.isEmpty)
+                    #expect(instances.bucket.uploads.isEmpty)
+                }
+                _ = try await instance.store.client.createMultipartUpload("p/00/00000000-0000-0000-0000-000000000001")
+                _ = try await instance.store.client.createMultipartUpload("elsewhere")
+                _ = try await instance.registry.maintenance.purge(olderThan: 60)
+                #expect(instances.bucket.uploads.values.map(\.key) == ["elsewhere"])
+            }
+        }
+    }
+
+    @Test("a page lists blobs and forgotten bytes in order, and not what belongs to uploads")
+    func pages() async throws {
+        try await Instances.run { instances in
+            try await instances.with { instance in
+                let upload = try await instance.start()
+                try await instance.append(upload, Samples.bytes(1000))
+                instances.bucket.set("p/00/forgotten", [1, 2], at: Date(timeIntervalSince1970: 1_700_000_000))
+                instances.bucket.set("other/00/forgotten", [1])
+                let blob = Samples.bytes(2000)
+                _ = try await instance.send(.POST, "/v2/r/blobs/uploads/?digest=\(Digest(hashing: blob))", blob)
+                var found: [StoredBytes] = []
+                while let next = try await instance.store.page(after: found.last?.location, limit: 1).first {
+                    found.append(next)
+                }
+                #expect(found.map(\.size) == [2, 2000])
+                #expect(found.first?.placedAt == 1_700_000_000)
+                #expect(try await instance.store.page(after: nil, limit: 10) == found)
+                try await instance.store.remove(at: try #require(found.first).location)
+                #expect(instances.bucket.objects["p/00/forgotten"] == nil)
+            }
+        }
+    }
+
+    @Test("bytes that the storage lost, or has too few of, are no blob")
+    func lostBytes() async throws {
+        try await Instances.run { instances in
+            try await instances.with { instance in
+                let bytes = Samples.bytes(1000)
+                let digest = Digest(hashing: bytes)
+                _ = try await instance.send(.POST, "/v2/r/blobs/uploads/?digest=\(digest)", bytes)
+                let key = try #require(instances.bucket.objects.keys.first)
+                for left in [nil, Array(bytes[..<999])] {
+                    instances.bucket.set(key, left)
+                    let reply = try await instance.send(.GET, "/v2/r/blobs/\(digest)")
+                    #expect(reply.status == 404 && String(decoding: reply.body, as: UTF8.self).contains("BLOB_UNKNOWN"))
+                }
+                #expect(try await instance.send(.POST, "/v2/r/blobs/uploads/?digest=\(digest)", bytes).status == 201)
+                #expect(try await instance.blob(digest) == Content(bytes))
+            }
+        }
+    }
+
+    @Test("a storage that is down is no lost blob: clients are told to come back")
+    func outage() async throws {
+        try await Instances.run { instances in
+            try await instances.with { instance in
+                let bytes = Samples.bytes(1000)
+                let digest = Digest(hashing: bytes)
+                _ = try await instance.send(.POST, "/v2/r/blobs/uploads/?digest=\(digest)", bytes)
+                instances.bucket.intercept { _, _ in .error(.serviceUnavailable, "SlowDown") }
+                #expect(try await instance.send(.GET, "/v2/r/blobs/\(digest)").status == 503)
+                instances.bucket.intercept { _, _ in nil }
+                #expect(try await instance.blob(digest) == Content(bytes))
+            }
+        }
+    }
+
+    @Test("clients are redirected to the storage for GET, and nobody may keep where")
+    func redirection() async throws {
+        try await Instances.run { instances in
+            let bytes = Samples.bytes(1000)
+            let digest = Digest(hashing: bytes)
+            try await instances.with(redirection: S3BlobStore.Redirection(lifetime: 60)) { instance in
+                _ = try await instance.send(.POST, "/v2/r/blobs/uploads/?digest=\(digest)", bytes)
+                let reply = try await instance.send(.GET, "/v2/r/blobs/\(digest)")
+                #expect(reply.status == 307)
+                #expect(reply.location.hasPrefix("http://127.0.0.1:\(instances.server.port)/bucket/p/"))
+                #expect(reply.location.contains("X-Amz-Expires=60"))
+                #expect(reply.headers["cache-control"] == ["no-store"])
+                #expect(try await instance.send(.HEAD, "/v2/r/blobs/\(digest)").status == 200)
+            }
+        }
+    }
+
+    @Test("10,000 parts are enough for several hundred GiB, and follow one another")
+    func plan() {
+        var offset: Int64 = 0
+        for number in 1...9999 {
+            #expect(S3PartPlan.offset(ofPart: number) == offset)
+            offset += Int64(S3PartPlan.size(ofPart: number) ?? 0)
+        }
+        #expect(offset == S3PartPlan.maximumSize)
+        #expect(S3PartPlan.maximumSize > 400 << 30)
+        #expect(S3PartPlan.size(ofPart: 0) == nil && S3PartPlan.size(ofPart: 10_000) == nil)
+    }
+}
+
+/// Bytes that several tasks may add to.
+private final class GatheredBytes: Sendable {
+    private let bytes = Mutex<[UInt8]>([])
+    var all: [UInt8] { self.bytes.withLock { $0 } }
+    func append(_ buffer: ByteBuffer) { self.bytes.withLock { $0 += buffer.readableBytesView } }
+}
