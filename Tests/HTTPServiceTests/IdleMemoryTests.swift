@@ -15,7 +15,7 @@ struct IdleMemoryTests {
     @Test("is given back when the work of the start is over, and not again while nothing happens")
     func once() {
         var activity = self.activity()
-        #expect( { activity.hasEbbed(processorTime: .milliseconds(43)) }())
+        #expect({ activity.hasEbbed(processorTime: .milliseconds(43)) }())
         #expect({ !activity.hasEbbed(processorTime: .milliseconds(44)) }())
         #expect({ !activity.hasEbbed(processorTime: .milliseconds(44)) }())
     }
@@ -23,10 +23,10 @@ struct IdleMemoryTests {
     @Test("is kept while there is work, and given back when that ebbs")
     func ebb() {
         var activity = self.activity()
-        #expect( { activity.hasEbbed(processorTime: .milliseconds(40)) }())
+        #expect({ activity.hasEbbed(processorTime: .milliseconds(40)) }())
         #expect({ !activity.hasEbbed(processorTime: .milliseconds(200)) }())
         #expect({ !activity.hasEbbed(processorTime: .milliseconds(600)) }())
-        #expect( { activity.hasEbbed(processorTime: .milliseconds(601)) }())
+        #expect({ activity.hasEbbed(processorTime: .milliseconds(601)) }())
         #expect({ !activity.hasEbbed(processorTime: .milliseconds(602)) }())
     }
 
