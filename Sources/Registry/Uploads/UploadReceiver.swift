@@ -19,7 +19,7 @@ struct UploadReceiver {
 
     /// How many bytes are written at once, at most and at least, and how many of all requests that receive together.
     private static let batchSizes = (64 << 10)...(1 << 20)
-    private static let batchesOfAll = 8 << 20
+    private static let batchesOfAll = 4 << 20
     /// How many bytes of small pieces go into one buffer.
     private static let gatheredSize = 16 << 10
 
