@@ -112,6 +112,8 @@ struct EventQueue: Sendable {
 
     /// Takes an endpoint, or keeps it.
     /// - Parameters:
+    ///   - endpoint: its name.
+    ///   - owner: who takes it.
     ///   - now: in Unix seconds.
     ///   - until: when the others may have it.
     /// - Returns: false while somebody else has it.

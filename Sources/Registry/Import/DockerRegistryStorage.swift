@@ -16,7 +16,9 @@ struct DockerRegistryStorage: Sendable {
     let root: String
     let threads: NIOThreadPool
 
-    /// - Parameter directory: what docker-registry's configuration calls `rootdirectory`, or a directory below it.
+    /// - Parameters:
+    ///   - directory: what docker-registry's configuration calls `rootdirectory`, or a directory below it.
+    ///   - threads: where files are read.
     /// - Throws: ``ImportError`` when there is no such storage.
     init(directory: String, threads: NIOThreadPool) throws {
         let trimmed = directory.count > 1 && directory.hasSuffix("/") ? String(directory.dropLast()) : directory
@@ -37,8 +39,7 @@ struct DockerRegistryStorage: Sendable {
 
     func folder(of repository: RepositoryName) -> String { "\(self.root)/repositories/\(repository)" }
 
-    /// Hands out all repositories; those below another one after it.
-    /// - Parameter problem: told of directories that are no repositories.
+    /// Hands out all repositories, those below another one after it, and tells of directories that are none.
     func repositories(
         _ take: (RepositoryName) async throws -> Void,
         problem: (String, String) -> Void

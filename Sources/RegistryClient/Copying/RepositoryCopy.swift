@@ -24,7 +24,9 @@ struct RepositoryCopy: Sendable {
     }
 
     /// Copies the tags that a filter admits.
-    /// - Parameter mustExist: a repository without tags in a catalog is one whose images were all deleted.
+    /// - Parameters:
+    ///   - filter: which tags.
+    ///   - mustExist: a repository without tags in a catalog is one whose images were all deleted.
     /// - Throws: `CancellationError`.
     func tags(_ filter: CopyFilter, mustExist: Bool) async throws {
         var tags: [Tag]
