@@ -21,8 +21,7 @@ extension RegistryStore {
         case dangling
     }
 
-    /// Sets tags that are not here, in one transaction.
-    /// - Parameter moves: Those that stand for something else here as well.
+    /// Sets tags that are not here, in one transaction; those that stand for something else here as well, if `moves` says so.
     /// - Returns: What became of each.
     func importTags(
         _ tags: [ImportedTag],
