@@ -35,7 +35,7 @@ says "some text"
 
 step "all of it is whole, and what the storage lost is found"
 succeeds hallmark registry scrub --data "$SCRATCH/data" "${S3_OPTIONS[@]}" --registry-s3-prefix images
-s3 DELETE "blobs/$(s3_keys | head -n 1)"
+s3 DELETE "blobs/$(s3_keys | sed -n 1p)"
 fails hallmark registry scrub --data "$SCRATCH/data" "${S3_OPTIONS[@]}" --registry-s3-prefix images
 
 step "without credentials or a bucket it does not start, and says what it lacks"
