@@ -33,6 +33,11 @@ succeeds as alice docker pull "$REGISTRY/app:1.0"
 succeeds as alice docker run --rm "$REGISTRY/app:1.0" cat /text
 says "some text"
 
+step "all of it is whole, and what the storage lost is found"
+succeeds hallmark registry scrub --data "$SCRATCH/data" "${S3_OPTIONS[@]}" --registry-s3-prefix images
+s3 DELETE "blobs/$(s3_keys | sed -n 1p)"
+fails hallmark registry scrub --data "$SCRATCH/data" "${S3_OPTIONS[@]}" --registry-s3-prefix images
+
 step "without credentials or a bucket it does not start, and says what it lacks"
 stop registry
 exits 1 env -u AWS_ACCESS_KEY_ID timeout 20 hallmark serve --only registry --data "$SCRATCH/data" "${S3_OPTIONS[@]}"
