@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import HTTPAccess
-import OCI
+package import OCI
 
 /// What happens to content, in the words of docker-registry's notifications.
 package enum EventAction: String, Sendable, Hashable, CaseIterable, Codable {

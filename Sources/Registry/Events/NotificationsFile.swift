@@ -124,7 +124,7 @@ package struct NotificationsFile {
         do {
             return try NamePattern(text)
         } catch {
-            throw self.problem(node, error.reason)
+            throw self.problem(node, error.message)
         }
     }
 

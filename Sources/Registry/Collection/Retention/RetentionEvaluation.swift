@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import OCI
+
 /// The rules at work on one repository. Every tag is shown to it twice: first to ``note(_:)``, so that it knows which are the
 /// newest, then to ``verdict(on:)``. What it holds in memory does not grow with the number of tags.
 struct RetentionEvaluation: Sendable {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import OCI
 import Settings
 import Yams
 
@@ -139,7 +140,7 @@ package struct RetentionFile {
             do {
                 patterns.append(try NamePattern(text))
             } catch {
-                throw self.reader.error(item, error.reason)
+                throw self.reader.error(item, error.message)
             }
         }
         guard !patterns.isEmpty else {

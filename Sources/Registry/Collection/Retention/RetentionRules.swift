@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import OCI
+
 /// Which tags stay.
 ///
 /// A tag stays when it is protected, when no rule is about it, or when any rule that is about it keeps it. Within a rule, any of

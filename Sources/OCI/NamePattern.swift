@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Which repositories or tags a rule is for: names with `*` for any characters within a segment, and `**` for any segments.
+/// Which repositories or tags are meant: names with `*` for any characters within a segment, and `**` for any segments.
 ///
 ///     team/app   that repository            latest   that tag
 ///     team/*     those directly in team     v1.*     tags that begin so
 ///     team/**    those in team, however deep
 ///     **         all                        *        all
-package struct NamePattern: Sendable, Hashable, CustomStringConvertible {
+public struct NamePattern: Sendable, Hashable, CustomStringConvertible {
     private enum Token: Sendable, Hashable {
         case byte(UInt8)
         /// Any bytes but `/`.
@@ -18,13 +18,14 @@ package struct NamePattern: Sendable, Hashable, CustomStringConvertible {
     private static let maximumLength = 512
     private static let maximumStars = 16
 
-    package let description: String
+    /// The pattern as it was written.
+    public let description: String
     private let tokens: [Token]
 
-    /// - Throws: ``NamePatternError`` that says what is wrong.
-    package init(_ text: String) throws(NamePatternError) {
+    /// - Throws: ``OCIError`` with code `referenceInvalid` that says what is wrong.
+    public init(_ text: some StringProtocol) throws(OCIError) {
         guard !text.isEmpty, text.utf8.count <= Self.maximumLength else {
-            throw NamePatternError(reason: "a pattern has 1 to \(Self.maximumLength) bytes")
+            throw OCIError(.referenceInvalid, "a pattern has 1 to \(Self.maximumLength) bytes")
         }
         var tokens: [Token] = []
         for byte in text.utf8 {
@@ -32,7 +33,7 @@ package struct NamePattern: Sendable, Hashable, CustomStringConvertible {
             case UInt8(ascii: "*"):
                 switch tokens.last {
                 case .any: tokens[tokens.count - 1] = .anything
-                case .anything: throw NamePatternError(reason: "in `\(text)` more than two * follow each other")
+                case .anything: throw OCIError(.referenceInvalid, "in `\(text)` more than two * follow each other")
                 default: tokens.append(.any)
                 }
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -40,20 +41,21 @@ package struct NamePattern: Sendable, Hashable, CustomStringConvertible {
                 UInt8(ascii: "/"):
                 tokens.append(.byte(byte))
             default:
-                throw NamePatternError(
-                    reason: "`\(text)` has a character that no repository or tag has; a pattern has names, /, * and **"
+                throw OCIError(
+                    .referenceInvalid,
+                    "`\(text)` has a character that no repository or tag has; a pattern has names, /, * and **"
                 )
             }
         }
         guard tokens.count(where: { $0 == .any || $0 == .anything }) <= Self.maximumStars else {
-            throw NamePatternError(reason: "`\(text)` has more than \(Self.maximumStars) *")
+            throw OCIError(.referenceInvalid, "`\(text)` has more than \(Self.maximumStars) *")
         }
-        self.description = text
+        self.description = String(text)
         self.tokens = tokens
     }
 
     /// Whether a name is meant. Takes time that grows with the product of both lengths at most.
-    package func matches(_ name: some StringProtocol) -> Bool {
+    public func matches(_ name: some StringProtocol) -> Bool {
         // What of the pattern may come next, as the states of an automaton.
         var states: Set<Int> = [0]
         self.skipStars(&states)
@@ -83,9 +85,4 @@ package struct NamePattern: Sendable, Hashable, CustomStringConvertible {
             }
         }
     }
-}
-
-/// What is wrong with a pattern.
-package struct NamePatternError: Error, Sendable {
-    package let reason: String
 }
