@@ -33,8 +33,7 @@ succeeds as alice docker pull "$REGISTRY/app:1.0"
 succeeds as alice docker run --rm "$REGISTRY/app:1.0" cat /text
 says "some text"
 
-step "all of it is whole, and what the storage lost is found"
-succeeds hallmark registry scrub --data "$SCRATCH/data" "${S3_OPTIONS[@]}" --registry-s3-prefix images
+step "what the storage lost is found"
 s3 DELETE "blobs/$(s3_keys | sed -n 1p)"
 fails hallmark registry scrub --data "$SCRATCH/data" "${S3_OPTIONS[@]}" --registry-s3-prefix images
 
