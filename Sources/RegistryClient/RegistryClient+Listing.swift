@@ -13,6 +13,8 @@ extension RegistryClient {
     private static let maximumPageSize = 8 << 20
     /// The most pages that are fetched: a registry that always names another one must end somewhere.
     private static let maximumPages = 10_000
+    /// The most bytes of all pages of one list: millions of names.
+    private static let maximumListSize = 64 << 20
     /// The most referrers of one manifest.
     private static let maximumReferrers = 100_000
 
@@ -75,10 +77,18 @@ extension RegistryClient {
     private func pages(_ path: String, _ scopes: [String], _ take: (Data) throws -> Void) async throws {
         var target = RegistryRequest.Target.path(path)
         var visited: Set<HTTPURL> = []
+        var size = 0
         for _ in 0..<Self.maximumPages {
             let response = try await self.send(RegistryRequest(.GET, target, scopes: scopes))
             guard response.status == .ok else { throw try await self.error(response, "listing \(path)") }
             let body = try await response.collect(upTo: Self.maximumPageSize)
+            size += body.readableBytes
+            guard size <= Self.maximumListSize else {
+                throw RegistryError(
+                    .invalidResponse,
+                    "\(self.registry): \(path): a list of more than \(Self.maximumListSize) bytes"
+                )
+            }
             do {
                 try take(Data(buffer: body))
             } catch {

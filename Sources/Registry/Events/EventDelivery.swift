@@ -14,6 +14,8 @@ import ServiceLifecycle
 struct EventDelivery: Service {
     /// How often the length of queues is looked at, in intervals.
     private static let stepsPerLook = 10
+    /// How many pulls one transaction writes: pushes wait for no more.
+    private static let pullsAtOnce = 500
 
     let events: RegistryEvents
     let queue: EventQueue
@@ -80,12 +82,16 @@ struct EventDelivery: Service {
             self.metrics.dropped.add(UInt64(dropped), "")
             self.logger.warning("pulls go untold: more than can be kept", metadata: ["count": "\(dropped)"])
         }
-        guard !statements.isEmpty else { return }
-        do {
-            try await self.queue.add(statements)
-        } catch {
-            self.events.giveBack(statements)
-            self.logger.warning("pulls cannot be written yet", metadata: ["error": "\(error)"])
+        var rest = statements[...]
+        while !rest.isEmpty {
+            do {
+                try await self.queue.add(Array(rest.prefix(Self.pullsAtOnce)))
+            } catch {
+                self.events.giveBack(Array(rest))
+                self.logger.warning("pulls cannot be written yet", metadata: ["error": "\(error)"])
+                return
+            }
+            rest = rest.dropFirst(Self.pullsAtOnce)
         }
     }
 

@@ -118,7 +118,8 @@ struct EventOrigin: Sendable {
         self.actor = actor
     }
 
-    private static func bounded(_ text: String?) -> String { String((text ?? "").prefix(512)) }
+    /// In bytes: one character may have any number of them.
+    private static func bounded(_ text: String?) -> String { String(decoding: (text ?? "").utf8.prefix(512), as: UTF8.self) }
 
     /// Where a client gets content.
     func url(_ kind: String, _ digest: Digest, in repository: RepositoryName) -> String? {

@@ -5,6 +5,12 @@ import FoundationEssentials
 import NIOPosix
 import OCI
 
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
 /// What docker-registry's file-system driver has left in a directory: links by digest, and the bytes that they lead to.
 struct DockerRegistryStorage: Sendable {
     /// A link is the text of a digest.
@@ -47,6 +53,14 @@ struct DockerRegistryStorage: Sendable {
         var waiting: [(path: String, depth: Int)] = [("", 0)]
         while let (path, depth) = waiting.popLast() {
             let folder = "\(self.root)/repositories/\(path)"
+            if !path.isEmpty {
+                // Symbolic links may lead in circles, or out of here.
+                let status = try await self.threads.blocking { try FileStatus(path: folder) }
+                guard let status, status.isDirectory else {
+                    if status?.isRegular == false { problem(path, "no directory; links are not followed") }
+                    continue
+                }
+            }
             guard let names = try await self.names(in: folder) else { continue }
             var isRepository = false
             var below: [String] = []
@@ -55,7 +69,12 @@ struct DockerRegistryStorage: Sendable {
                     if name == "_manifests" || name == "_layers" {
                         isRepository = true
                     } else if !name.hasPrefix("_") {
-                        below.append(path.isEmpty ? name : path + "/" + name)
+                        let longer = path.isEmpty ? name : path + "/" + name
+                        if longer.utf8.count <= RepositoryName.maximumLength {
+                            below.append(longer)
+                        } else {
+                            problem(longer, "too long for the name of a repository")
+                        }
                     }
                 }
             }
@@ -92,8 +111,16 @@ struct DockerRegistryStorage: Sendable {
     func link(_ path: String) async throws -> Link {
         try await self.threads.blocking {
             let file = path + "/link"
-            guard let status = try FileStatus(path: file), status.isRegular else { return .missing }
-            guard let bytes = try DurableFile.read(file, limit: Self.maximumLinkSize) else { return .missing }
+            let status: FileStatus
+            let bytes: [UInt8]
+            do {
+                guard let found = try FileStatus(path: file) else { return .missing }
+                guard found.isRegular else { return .broken("a link that is no file") }
+                guard let content = try DurableFile.read(file, limit: Self.maximumLinkSize) else { return .missing }
+                (status, bytes) = (found, content)
+            } catch let error as FileSystemError where error.isOfOneFile {
+                return .broken(error.description)
+            }
             let isBlank: (UInt8) -> Bool = { $0 <= 0x20 }
             let end = bytes.lastIndex { !isBlank($0) } ?? -1
             let text = String(decoding: bytes[..<(end + 1)].drop(while: isBlank), as: UTF8.self)
@@ -116,6 +143,17 @@ struct DockerRegistryStorage: Sendable {
             let found = Digest(hashing: bytes, algorithm: digest.algorithm)
             guard found == digest else { throw ImportError(description: "its data has the digest \(found)") }
             return bytes
+        }
+    }
+}
+
+extension FileSystemError {
+    /// True for what is wrong with one file of a storage, and keeps no other from being imported.
+    var isOfOneFile: Bool {
+        switch self.reason {
+        case .notRegular, .tooLarge: true
+        case .system(let number):
+            [ENOTDIR, ELOOP, ENAMETOOLONG].contains(number) || (number == EIO && self.operation == "read")
         }
     }
 }

@@ -95,6 +95,8 @@ struct RepositoryImport: Sendable {
             try await self.take(digest, from: self.source.data(of: target))
         } catch let error as ImportError {
             self.problem(digest.description, error.description)
+        } catch let error as FileSystemError where error.isOfOneFile {
+            self.problem(digest.description, error.description)
         }
     }
 
@@ -191,6 +193,8 @@ struct RepositoryImport: Sendable {
             return
         case .digest(_, let time): writtenAt = time
         }
+        // What is broken is not tried again for each index that lists it.
+        guard depth == 0 || self.listed.isFirstVisit(digest) else { return }
         if try await self.store.manifest(.digest(digest), in: self.name) != nil {
             if depth == 0, !self.listed.remove(digest) { self.progress.update { $0.presentManifests += 1 } }
             return
@@ -201,6 +205,8 @@ struct RepositoryImport: Sendable {
             }
             try await self.manifest(digest, bytes, writtenAt, folder, depth: depth)
         } catch let error as ImportError {
+            self.problem(digest.description, error.description)
+        } catch let error as FileSystemError where error.isOfOneFile {
             self.problem(digest.description, error.description)
         } catch let error as OCIError {
             self.problem(digest.description, error.message)
@@ -290,6 +296,11 @@ struct RepositoryImport: Sendable {
 /// Manifests that were imported before their turn, since an index lists them.
 private final class ListedManifests: Sendable {
     private let digests = Mutex<Set<Digest>>([])
+    private let visited = Mutex<Set<Digest>>([])
+
+    func isFirstVisit(_ digest: Digest) -> Bool {
+        self.visited.withLock { $0.insert(digest).inserted }
+    }
 
     func insert(_ digest: Digest) {
         self.digests.withLock { _ = $0.insert(digest) }

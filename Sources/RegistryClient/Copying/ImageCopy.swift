@@ -6,13 +6,15 @@ import Synchronization
 /// One image on its way, with all it consists of and all that refers to it: what is referred to goes before what refers to
 /// it.
 final class ImageCopy: Sendable {
-    /// How many manifests of an index are dealt with at once.
-    private static let manifestsAtOnce = 4
+    /// How many manifests of an index are dealt with at once: of the top only, as each level holds its manifests meanwhile.
+    private static func manifestsAtOnce(at depth: Int) -> Int { depth == 0 ? 4 : 1 }
     /// How `cosign` without referrers names what belongs to an image; the empty one is the distribution specification's.
     private static let companionSuffixes = ["", ".sig", ".att", ".sbom"]
 
     private let repository: RepositoryCopy
     private let seen = Mutex<Set<Digest>>([])
+    /// Whether the source lists referrers, once that is known: of this image alone, as one answer must not speak for the others.
+    private let listing = Mutex<Bool?>(nil)
 
     private var copier: RegistryCopier { self.repository.copier }
     private var options: RegistryCopier.Options { self.repository.copier.options }
@@ -29,7 +31,11 @@ final class ImageCopy: Sendable {
     private func manifest(_ descriptor: Descriptor, as tags: [Tag] = [], depth: Int) async throws {
         let digest = descriptor.digest
         let (isNew, count) = self.seen.withLock { ($0.insert(digest).inserted, $0.count) }
-        guard isNew else { return }
+        guard isNew else {
+            // Another name of what has come already: two images may have the same SBOM.
+            if !tags.isEmpty { try await self.name(descriptor, tags, depth: depth) }
+            return
+        }
         guard depth <= ImagePusher.maximumDepth, count <= ImagePusher.maximumManifests else {
             throw OCIError(.manifestInvalid, "\(digest) is nested too deep, or too much belongs to its image")
         }
@@ -49,7 +55,7 @@ final class ImageCopy: Sendable {
         guard self.options.includesReferrers else { return }
         try await self.referrers(of: digest, depth: depth)
         // What lists it was there, and so were those it lists; what refers to them may be new.
-        if isThere, descriptor.mediaType.kind == .index, self.copier.listsReferrers == true {
+        if isThere, descriptor.mediaType.kind == .index, self.listsReferrers == true || !self.repository.isWhole {
             let index =
                 if let fetched { fetched } else {
                     try await self.copier.source.getManifest(
@@ -62,6 +68,17 @@ final class ImageCopy: Sendable {
         }
     }
 
+    private func name(_ descriptor: Descriptor, _ tags: [Tag], depth: Int) async throws {
+        let manifest = try await self.copier.source.getManifest(
+            self.repository.name,
+            .digest(descriptor.digest),
+            size: descriptor.size
+        )
+        // Whoever brings it may not be done yet.
+        try await self.parts(of: manifest, depth: depth)
+        try await self.put(manifest, as: tags, isThere: true)
+    }
+
     private func parts(of fetched: FetchedManifest, depth: Int) async throws {
         let manifest = try fetched.parse()
         try await self.children(of: manifest, depth: depth)
@@ -71,7 +88,7 @@ final class ImageCopy: Sendable {
     }
 
     private func children(of manifest: Manifest, depth: Int) async throws {
-        try await forEachConcurrently(manifest.manifests, limit: Self.manifestsAtOnce) { child in
+        try await forEachConcurrently(manifest.manifests, limit: Self.manifestsAtOnce(at: depth)) { child in
             try await self.manifest(child, depth: depth + 1)
         }
     }
@@ -139,18 +156,21 @@ final class ImageCopy: Sendable {
 // MARK: Referrers
 
 extension ImageCopy {
+    private var listsReferrers: Bool? { self.listing.withLock { $0 } }
+
     /// Copies what refers to a manifest: as the source lists it, or by the tags that clients keep instead.
     private func referrers(of digest: Digest, depth: Int) async throws {
-        if self.copier.listsReferrers != false {
+        if self.listsReferrers != false {
             let listed = try await self.copier.source.listReferrers(self.repository.name, digest)
-            self.copier.listsReferrers = listed != nil
-            try await forEachConcurrently(listed ?? [], limit: Self.manifestsAtOnce) { referrer in
+            // Who has listed once can list: later it is only this one that it does not know.
+            if listed != nil || self.listsReferrers == nil { self.listing.withLock { $0 = listed != nil } }
+            try await forEachConcurrently(listed ?? [], limit: Self.manifestsAtOnce(at: depth)) { referrer in
                 try await self.manifest(referrer, depth: depth + 1)
             }
         }
         // Where all tags are copied, these are among them.
         guard !self.repository.isWhole else { return }
-        for suffix in Self.companionSuffixes where !suffix.isEmpty || self.copier.listsReferrers == false {
+        for suffix in Self.companionSuffixes where !suffix.isEmpty || self.listsReferrers == false {
             let tag = try Tag(digest.referrersTag + suffix)
             let found: Descriptor
             do {
@@ -158,10 +178,9 @@ extension ImageCopy {
             } catch let error as RegistryError where error.code == .notFound {
                 continue
             }
-            let present = try? await self.copier.destination.headManifest(self.repository.target, .tag(tag))
-            let isSet = present?.digest == found.digest
-            try await self.manifest(found, as: isSet ? [] : [tag], depth: depth + 1)
-            self.repository.tally.note(tagExisted: isSet)
+            let state = try await self.repository.state(of: tag, wanted: found.digest)
+            if state != .kept { try await self.manifest(found, as: state == .same ? [] : [tag], depth: depth + 1) }
+            self.repository.tally.note(tagExisted: state != .absent)
         }
     }
 

@@ -15,7 +15,11 @@ enum ReferrersIndex {
     /// - Throws: `OCIError` when what is there is no index.
     static func adding(_ manifest: FetchedManifest, to present: FetchedManifest?) throws -> [UInt8]? {
         let parsed = try manifest.parse()
-        var list = try present?.parse().manifests ?? []
+        let index = try present?.parse()
+        guard index?.isIndex != false else {
+            throw OCIError(.manifestInvalid, "the tag for the list of referrers stands for something else than an index")
+        }
+        var list = index?.manifests ?? []
         guard !list.contains(where: { $0.digest == manifest.descriptor.digest }) else { return nil }
         var entry = manifest.descriptor
         entry.artifactType = parsed.referrerArtifactType

@@ -44,8 +44,6 @@ package struct RegistryCopier: Sendable {
             /// Repositories of the destination that have a blob.
             var blobs = RecentValues<Digest, RepositoryName>(limit: 50_000)
             var unreachableInARow = 0
-            /// Whether the source lists referrers, once it is known.
-            var listsReferrers: Bool?
         }
 
         let state = Mutex(State())
@@ -158,12 +156,6 @@ extension RegistryCopier {
 
     func note(_ blob: Digest, isIn repository: RepositoryName) {
         self.shared.state.withLock { _ = $0.blobs.note(blob, repository) }
-    }
-
-    /// Whether the source lists referrers; nil when that is not known yet.
-    var listsReferrers: Bool? {
-        get { self.shared.state.withLock { $0.listsReferrers } }
-        nonmutating set { self.shared.state.withLock { $0.listsReferrers = newValue } }
     }
 
     /// Whether a registry has been out of reach so often that to go on is in vain.

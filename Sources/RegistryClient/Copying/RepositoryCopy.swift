@@ -113,14 +113,14 @@ struct RepositoryCopy: Sendable {
         for _ in missing { self.tally.note(tagExisted: false) }
     }
 
-    private enum TagState {
+    enum TagState {
         case absent
         case same
         /// It names something else, and is to go on doing so.
         case kept
     }
 
-    private func state(of tag: Tag, wanted digest: Digest) async throws -> TagState {
+    func state(of tag: Tag, wanted digest: Digest) async throws -> TagState {
         do {
             let present = try await self.copier.destination.headManifest(self.target, .tag(tag))
             if present.digest == digest { return .same }
