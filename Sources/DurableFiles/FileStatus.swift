@@ -22,6 +22,8 @@ package struct FileStatus: Sendable, Equatable {
     package let isDirectory: Bool
     /// The file system that it is on.
     package let device: UInt64
+    /// How many names it has.
+    package let links: UInt64
 
     /// Asks about a name; a symbolic link is not followed. Blocks.
     /// - Returns: nil when there is no such file.
@@ -59,5 +61,6 @@ package struct FileStatus: Sendable, Equatable {
         self.isRegular = status.st_mode & S_IFMT == S_IFREG
         self.isDirectory = status.st_mode & S_IFMT == S_IFDIR
         self.device = UInt64(status.st_dev)
+        self.links = UInt64(status.st_nlink)
     }
 }

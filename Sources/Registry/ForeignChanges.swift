@@ -38,6 +38,8 @@ package final class ForeignChanges: Sendable {
             if try FileStatus(descriptor: descriptor, path: path).size < Self.size {
                 try systemCall("truncate", path) { ftruncate(descriptor, off_t(Self.size)) }
             }
+            // So that there is room for the number when the disk is full; asked for again before it is written.
+            _ = Self.allocate(descriptor)
             let mapped = mmap(nil, Self.size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
             guard let memory = mapped, memory != MAP_FAILED else {
                 throw FileSystemError(operation: "map", path: path, number: errno)
@@ -78,6 +80,11 @@ package final class ForeignChanges: Sendable {
             let isReady = try self.changing.withLock { count in
                 if count == 0 {
                     guard try self.tryLock() else { return false }
+                    let failure = Self.allocate(self.descriptor)
+                    guard failure != ENOSPC, failure != EDQUOT else {
+                        _ = flock(self.descriptor, LOCK_UN)
+                        throw FileSystemError(operation: "allocate", path: self.path, number: failure)
+                    }
                     self.settle(odd: true)
                 }
                 count += 1
@@ -112,6 +119,15 @@ package final class ForeignChanges: Sendable {
         let number = self.number.load(ordering: .sequentiallyConsistent)
         let step: UInt64 = number.isMultiple(of: 2) == odd ? 1 : 2
         self.number.store(number &+ step, ordering: .sequentiallyConsistent)
+    }
+
+    /// Where there is no room for it, what is written into a hole of a mapped file is a signal and no error.
+    private static func allocate(_ descriptor: CInt) -> CInt {
+        #if canImport(Glibc)
+        posix_fallocate(descriptor, 0, off_t(Self.size))
+        #else
+        0
+        #endif
     }
 
     private func tryLock() throws -> Bool {

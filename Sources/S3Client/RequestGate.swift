@@ -4,13 +4,22 @@ import Synchronization
 
 /// Lets only so many in at the same time; the others wait in the order in which they came.
 final class RequestGate: Sendable {
-    /// The right to run; given back when nobody holds it any more.
+    /// The right to run; given back when nobody holds it any more, or before.
     final class Permit: Sendable {
         private let gate: RequestGate
+        private let isHeld = Mutex(true)
 
         fileprivate init(_ gate: RequestGate) { self.gate = gate }
 
-        deinit { self.gate.release() }
+        func giveBack() {
+            let wasHeld = self.isHeld.withLock { isHeld in
+                defer { isHeld = false }
+                return isHeld
+            }
+            if wasHeld { self.gate.release() }
+        }
+
+        deinit { self.giveBack() }
     }
 
     private struct State {

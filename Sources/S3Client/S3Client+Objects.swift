@@ -37,10 +37,18 @@ extension S3Client {
     }
 
     /// Begins to read an object, or a part of it; nil when there is none.
-    /// - Parameter range: which bytes, not empty; nil for all.
+    /// - Parameters:
+    ///   - key: the object's key.
+    ///   - range: which bytes, not empty; nil for all.
+    ///   - isServed: whether the bytes go to a client, however slow that is.
     /// - Throws: ``S3Error``; `invalidRange` when the object ends before the range begins.
-    package func getObject(_ key: String, range: Range<Int64>? = nil) async throws -> S3ObjectBody? {
+    package func getObject(
+        _ key: String,
+        range: Range<Int64>? = nil,
+        isServed: Bool = false
+    ) async throws -> S3ObjectBody? {
         var request = S3Request(method: .GET, key: key, action: "reading")
+        request.isServed = isServed
         if let range { request.headers.add(name: "Range", value: "bytes=\(range.lowerBound)-\(range.upperBound - 1)") }
         let reply: S3Reply
         do {
@@ -64,7 +72,8 @@ extension S3Client {
             object: S3Object(size: size, etag: etag),
             start: range?.lowerBound ?? 0,
             length: length,
-            reply: reply
+            reply: reply,
+            isServed: isServed
         )
     }
 
@@ -152,21 +161,32 @@ package struct S3ObjectBody: Sendable {
     /// How many bytes will come.
     package let length: Int64
     private let reply: S3Reply
+    private let isServed: Bool
 
-    init(client: S3Client, key: String, object: S3Object, start: Int64, length: Int64, reply: S3Reply) {
+    init(
+        client: S3Client,
+        key: String,
+        object: S3Object,
+        start: Int64,
+        length: Int64,
+        reply: S3Reply,
+        isServed: Bool
+    ) {
         self.client = client
         self.key = key
         self.object = object
         self.start = start
         self.length = length
         self.reply = reply
+        self.isServed = isServed
     }
 
     /// Hands out the bytes while they come, no faster than they are taken. When the connection breaks, reading goes on
     /// where it was, as long as the object is the same. May be called once.
     /// - Throws: ``S3Error``; what `take` throws. All bytes have come when it does not throw.
     package func read(_ take: (ByteBuffer) async throws -> Void) async throws {
-        let request = S3Request(method: .GET, key: self.key, action: "reading")
+        var request = S3Request(method: .GET, key: self.key, action: "reading")
+        request.isServed = self.isServed
         var received: Int64 = 0
         var attempt = 1
         var reply = self.reply
@@ -194,6 +214,8 @@ package struct S3ObjectBody: Sendable {
             } catch let error as S3Error where error.code == .unreachable {
                 failure = error
             }
+            // Whoever waits for a permit must not hold one.
+            reply.giveBack()
             if received > before { attempt = 1 }
             guard attempt < self.client.configuration.maximumAttempts else { throw failure }
             try await self.client.configuration.sleep(self.client.wait(attempt))

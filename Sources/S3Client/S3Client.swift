@@ -27,7 +27,12 @@ package final class S3Client: Sendable {
     private let credentials: S3CredentialStore
     private let clock: @Sendable () -> Date
     private let http: HTTPClient
+    /// For requests of which the storage may say nothing for long.
+    private let patientHTTP: HTTPClient
     private let gate: RequestGate
+    /// For bodies that go to clients, which take them as slowly as they like: nothing else waits for those.
+    private let servingGate: RequestGate
+    private static let servedPerRequest = 8
 
     /// Prepares a client; no connection is made.
     /// - Parameters:
@@ -47,21 +52,26 @@ package final class S3Client: Sendable {
         self.logger = logger
         self.clock = clock
         self.address = try S3Address(configuration)
-        self.gate = RequestGate(limit: max(configuration.maximumRequests, 1))
+        let limit = min(max(configuration.maximumRequests, 1), 1 << 16)
+        self.gate = RequestGate(limit: limit)
+        self.servingGate = RequestGate(limit: limit * Self.servedPerRequest)
         var http = HTTPClient.Configuration.plainSpoken(
             tls: .client(trusting: configuration.additionalTrustRoots),
             connect: configuration.connectTimeout,
             read: configuration.readTimeout
         )
         http.proxy = configuration.proxies.proxy(for: self.address.url(nil, query: ""))
-        // The gate decides how many run.
-        http.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(configuration.maximumRequests, 1)
+        // The gates decide how many run.
+        http.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = limit * (Self.servedPerRequest + 1)
         self.http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: http)
+        http.timeout.read = Self.completionTimeout
+        self.patientHTTP = HTTPClient(eventLoopGroupProvider: .singleton, configuration: http)
     }
 
     /// Closes all connections; the client cannot be used afterwards.
     package func shutdown() async throws {
         try await self.http.shutdown()
+        try await self.patientHTTP.shutdown()
     }
 
     /// A URL at which anybody may GET an object for a while.
@@ -100,6 +110,8 @@ struct S3Request: Sendable {
     let action: String
     /// How long the head of the reply may take.
     var timeout: TimeAmount = .seconds(60)
+    /// Whether the reply's body goes to a client as it comes.
+    var isServed = false
 
     /// A request with a body of XML, whose MD5 some operations demand.
     mutating func setXML(_ text: String) {
@@ -128,6 +140,9 @@ struct S3Reply: Sendable {
 
     /// The body as it comes. The reply must be kept as long.
     var body: HTTPClientResponse.Body { self.response.body }
+
+    /// Lets another request run: the rest of the body is not wanted.
+    func giveBack() { self.permit.giveBack() }
 }
 
 extension S3Client {
@@ -200,7 +215,8 @@ extension S3Client {
     private func once(_ request: S3Request, isRejected: Bool) async throws -> S3Reply {
         let credentials = try await self.credentials.current(isRejected: isRejected)
         let deadline = self.configuration.deadline
-        guard let permit = try await self.gate.enter(orAfter: { try await Task.sleep(for: deadline) }) else {
+        let gate = request.isServed ? self.servingGate : self.gate
+        guard let permit = try await gate.enter(orAfter: { try await Task.sleep(for: deadline) }) else {
             throw S3Error(
                 .busy,
                 "S3: \(request.action) \(self.place(request)): \(self.configuration.maximumRequests) requests run, "
@@ -232,7 +248,8 @@ extension S3Client {
         do {
             // A quarter of a MiB a second is the slowest line that an upload may have.
             let timeout = request.timeout + .seconds(Int64((request.body?.count ?? 0) >> 18))
-            return S3Reply(try await self.http.execute(message, timeout: timeout), permit)
+            let http = request.timeout >= Self.completionTimeout ? self.patientHTTP : self.http
+            return S3Reply(try await http.execute(message, timeout: timeout), permit)
         } catch {
             throw self.connectionError(error, request)
         }
@@ -256,7 +273,8 @@ extension S3Client {
     func collect(_ reply: S3Reply, _ request: S3Request) async throws -> [UInt8] {
         // What a reply to HEAD says of its length is the object's.
         let limit = request.method == .HEAD ? Int.max : Self.maximumReplySize
-        let body = BoundedBody(limits: TransferLimits(), uptime: { NIODeadline.now() })
+        // A storage that joins parts may send spaces meanwhile, a few a minute.
+        let body = BoundedBody(limits: TransferLimits(grace: request.timeout), uptime: { NIODeadline.now() })
         do {
             return try await body.read(reply.response, limit: limit)
         } catch let refusal as BodyRefusal {

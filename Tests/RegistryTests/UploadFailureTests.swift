@@ -109,6 +109,22 @@ struct UploadFailureTests {
         }
     }
 
+    @Test("a push that is sent again after its blob was committed does not write into the blob")
+    func sentAgain() async throws {
+        let injector = FailureInjector()
+        try await RegistryFixture.run(injector: injector) { fixture in
+            let location = try await fixture.startUpload(in: "a")
+            // The process dies, or its answer is lost, before the upload is removed.
+            injector.fail(.removeUpload)
+            #expect(try await fixture.send(.PUT, location + "?digest=\(Self.digest)", Self.content).status == 201)
+            injector.heal()
+            try await fixture.restart()
+            let again = try await fixture.send(.PUT, location + "?digest=\(Self.digest)", Self.content)
+            #expect(again.codes == ["BLOB_UPLOAD_UNKNOWN"])
+            #expect(try await Array(fixture.send(.GET, Self.blob).body) == Self.content)
+        }
+    }
+
     @Test("a database that fails leaves no blob, and the same session can be finished later")
     func databaseFails() async throws {
         try await RegistryFixture.run { fixture in

@@ -105,27 +105,24 @@ extension CollectionRun {
 }
 
 extension RegistryStore {
-    /// Those of the locations that neither a blob nor the trash names. What is not of ours (`sha256/ab/ab…`) is left out.
+    /// Those of the locations that neither a blob, the trash nor an upload names. What is not of ours is left out.
     static func unnamed(_ locations: [String], on connection: any SQLConnection) throws -> [String] {
+        let ours = locations.filter { (try? BlobLocation($0))?.isOfOurs == true }
         var unnamed: [String] = []
-        for batch in SQLBatch.batches(of: locations) {
-            // By their digests, which are in the locations: those have an index.
-            let digests = batch.compactMap { try? BlobLocation($0).digest?.description }
-            guard !digests.isEmpty else { continue }
-            let padded = SQLBatch.padded(digests)
-            let trashed = SQLBatch.padded(batch)
-            let rows = try connection.queryAll([
-                SQLStatement(
-                    "SELECT location FROM blobs WHERE digest IN \(SQLBatch.list(count: padded.count))",
-                    padded.map { .text($0) }
-                ),
-                SQLStatement(
-                    "SELECT location FROM trash WHERE location IN \(SQLBatch.list(count: trashed.count))",
-                    trashed.map { .text($0) }
-                ),
-            ])
+        for batch in SQLBatch.batches(of: ours) {
+            let padded = SQLBatch.padded(batch).map { SQLValue.text($0) }
+            let list = SQLBatch.list(count: padded.count)
+            // Uploads first: what an upload names no longer is a blob's by then.
+            let rows = try connection.queryAll(
+                [
+                    "SELECT target FROM uploads WHERE target IN \(list)",
+                    "SELECT tail FROM uploads WHERE tail IN \(list)",
+                    "SELECT location FROM blobs WHERE location IN \(list)",
+                    "SELECT location FROM trash WHERE location IN \(list)",
+                ].map { SQLStatement($0, padded) }
+            )
             let named = Set(try rows.joined().map { try $0.text(0) })
-            unnamed += batch.filter { !named.contains($0) && (try? BlobLocation($0).digest) != nil }
+            unnamed += batch.filter { !named.contains($0) }
         }
         return unnamed
     }
@@ -137,5 +134,15 @@ extension BlobLocation {
         let parts = self.description.split(separator: "/")
         guard parts.count == 3 else { return nil }
         return try? Digest("\(parts[0]):\(parts[2].prefix { $0 != "-" })")
+    }
+
+    /// Whether it is one that a store of ours makes.
+    var isOfOurs: Bool { self.digest != nil || self.isOfID }
+
+    /// Whether ``init(id:)`` makes it.
+    var isOfID: Bool {
+        let parts = self.description.split(separator: "/")
+        guard parts.count == 2, let id = UploadID(parts[1]) else { return false }
+        return BlobLocation(id: id) == self
     }
 }

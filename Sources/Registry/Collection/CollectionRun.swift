@@ -50,10 +50,16 @@ struct CollectionRun {
     ) async throws -> Result {
         guard let lease else { throw ChoreLeaseLost(chore: .collection) }
         let now = self.collector.now
-        return try await self.store.database.write(locking: [RegistryStore.collecting] + locks) { connection in
-            try RegistryStore.renew(lease, at: now, on: connection)
-            return try body(connection)
+        let database = self.store.database
+        let write: () async throws -> Result = {
+            try await database.write(locking: [RegistryStore.collecting] + locks) { connection in
+                try RegistryStore.renew(lease, at: now, on: connection)
+                return try body(connection)
+            }
         }
+        // The process that serves may have another grace time: what it has in memory may be of what goes.
+        guard case .foreign(let foreign) = self.collector.announcement else { return try await write() }
+        return try await foreign.change(write)
     }
 
     mutating func note(_ item: CollectedItem) {

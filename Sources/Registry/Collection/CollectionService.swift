@@ -9,6 +9,8 @@ import ServiceLifecycle
 struct CollectionService: Service {
     /// How long after its start a process waits, in seconds, so that it serves first.
     private static let firstWait: Int64 = 60
+    /// How many seconds the clock may gain on the time that has passed.
+    private static let tolerance: Int64 = 300
     /// How many seconds lie between two walks over the storage.
     private static let walkInterval: Int64 = 24 * 60 * 60
 
@@ -31,10 +33,23 @@ struct CollectionService: Service {
     /// Runs until the graceful shutdown. A collection that fails is logged, and is tried again with the next.
     func run() async throws {
         var wait = min(Self.firstWait, self.interval)
+        var known = (time: self.collector.now, instant: ContinuousClock.now)
         while !Task.isCancelled {
             do {
                 let pause = Duration.seconds(wait)
                 try await cancelWhenGracefulShutdown { try await Task.sleep(for: pause) }
+                let passed = (ContinuousClock.now - known.instant).components.seconds
+                let gained = self.collector.now - known.time - passed
+                known = (self.collector.now, .now)
+                guard gained <= Self.tolerance else {
+                    // What clients were told of a minute ago seems old: by the new clock it is seen again, or goes, after that.
+                    wait = self.collector.policy.graceTime
+                    self.logger.warning(
+                        "the clock was put forward: collecting waits for the grace time",
+                        metadata: ["seconds": "\(gained)"]
+                    )
+                    continue
+                }
                 wait = try await cancelWhenGracefulShutdown { try await self.collectIfDue() }
             } catch is CancellationError {
                 break

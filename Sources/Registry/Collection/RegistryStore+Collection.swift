@@ -221,7 +221,7 @@ extension RegistryStore {
                     .text($0),
                     .integer(now)
                 )
-            }
+            } + locations.flatMap { Self.forgettingUploads(to: $0) }
         )
     }
 

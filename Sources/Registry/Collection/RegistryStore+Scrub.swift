@@ -213,14 +213,15 @@ extension RegistryStore {
 
     /// Takes a manifest away whose bytes are not what they should be. Its tags, and what it holds, stay, so that whoever pushes it
     /// again finds all of it.
-    /// - Returns: False when it is there no more.
-    func removeDamagedManifest(_ digest: String, from repository: String) async throws -> Bool {
+    /// - Returns: False when it is there no more, or with other bytes.
+    func removeDamagedManifest(_ manifest: StoredManifest, from repository: String) async throws -> Bool {
         let lock = try Self.lock(RepositoryName(repository))
         return try await self.database.write(locking: [Self.collecting, lock]) { connection in
             try connection.execute(
-                "DELETE FROM manifests WHERE repository = ? AND digest = ?",
+                "DELETE FROM manifests WHERE repository = ? AND digest = ? AND content = ?",
                 .text(repository),
-                .text(digest)
+                .text(manifest.digest.description),
+                .blob(manifest.content)
             ) == 1
         }
     }

@@ -214,11 +214,13 @@ struct ScrubRun {
             in: manifest.repository,
             limit: Self.maximumAffected
         )
-        if !self.options.isDry {
+        if !self.options.isDry, found != stored.digest {
             let store = self.store
-            _ = try await self.scrubber.announcement.change {
-                try await store.removeDamagedManifest(manifest.digest, from: manifest.repository)
+            let isRemoved = try await self.scrubber.announcement.change {
+                try await store.removeDamagedManifest(stored, from: manifest.repository)
             }
+            // Pushed again meanwhile, or read wrongly.
+            guard isRemoved else { return }
         }
         self.report(
             ScrubProblem(

@@ -96,7 +96,7 @@ package struct Scrubber: Sendable {
             )
             run.summary.resumed = !options.restarts && before.startedAt != nil
             try await run.all()
-            try await self.store.release(lease, finished: true, at: self.now)
+            try await self.store.release(lease, finished: !options.isDry, at: self.now)
             return run.summary
         } catch {
             try? await self.store.release(lease, finished: false, at: self.now)

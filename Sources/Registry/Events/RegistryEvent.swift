@@ -119,7 +119,9 @@ struct EventOrigin: Sendable {
     }
 
     /// In bytes: one character may have any number of them.
-    private static func bounded(_ text: String?) -> String { String(decoding: (text ?? "").utf8.prefix(512), as: UTF8.self) }
+    private static func bounded(_ text: String?) -> String {
+        String(decoding: (text ?? "").utf8.prefix(512), as: UTF8.self)
+    }
 
     /// Where a client gets content.
     func url(_ kind: String, _ digest: Digest, in repository: RepositoryName) -> String? {

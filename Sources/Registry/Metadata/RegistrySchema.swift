@@ -154,5 +154,9 @@ enum RegistrySchema {
             ]
         ),
         EventQueue.migration,
+        SQLMigration(
+            name: "registry-locations",
+            statements: ["CREATE INDEX blobs_by_location ON blobs (location)"]
+        ),
     ]
 }

@@ -54,7 +54,11 @@ extension RegistryStore {
         let events = self.telling(.blob(.push, digest, size: known.size, in: repository))
         return try await self.database.write(locking: [Self.relying]) { connection in
             let seen = try connection.execute(
-                "UPDATE blobs SET seen_at = ? WHERE digest = ? AND location = ? AND damaged_at IS NULL",
+                """
+                UPDATE blobs SET seen_at = CASE WHEN seen_at < ? THEN ? ELSE seen_at END
+                WHERE digest = ? AND location = ? AND damaged_at IS NULL
+                """,
+                .integer(time),
                 .integer(time),
                 .text(digest.description),
                 .text(known.location.description)
@@ -82,14 +86,17 @@ extension RegistryStore {
         return try await self.database.write(locking: [Self.relying]) { connection in
             let added = try connection.execute(
                 """
-                INSERT INTO blobs (digest, size, location, created_at, seen_at) VALUES (?, ?, ?, ?, ?)
+                INSERT INTO blobs (digest, size, location, created_at, seen_at)
+                SELECT CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT)
+                WHERE NOT EXISTS (SELECT 1 FROM trash WHERE location = ?)
                 ON CONFLICT (digest) DO NOTHING
                 """,
                 .text(digest.description),
                 .integer(size),
                 .text(location.description),
                 .integer(time),
-                .integer(time)
+                .integer(time),
+                .text(location.description)
             )
             var kept = location
             if added == 0 {
@@ -118,13 +125,19 @@ extension RegistryStore {
         let present = try BlobLocation(row.text(1))
         let isSound = try row.optionalInteger(2) == nil && row.integer(0) == size && present != lacking
         let kept = isSound ? present : location
+        if kept == location {
+            let trashed = try connection.query("SELECT 1 FROM trash WHERE location = ?", .text(location.description))
+            guard trashed.isEmpty else { throw Self.changedMeanwhile(digest) }
+        }
         let changed = try connection.execute(
             """
-            UPDATE blobs SET size = ?, location = ?, seen_at = ?, damaged_at = NULL, verified_at = NULL
+            UPDATE blobs SET size = ?, location = ?, seen_at = CASE WHEN seen_at < ? THEN ? ELSE seen_at END,
+            damaged_at = NULL, verified_at = NULL
             WHERE digest = ? AND location = ?
             """,
             .integer(size),
             .text(kept.description),
+            .integer(time),
             .integer(time),
             .text(digest.description),
             .text(present.description)
@@ -145,6 +158,21 @@ extension RegistryStore {
             .text(location.description),
             .integer(time)
         )
+        try connection.executeAll(Self.forgettingUploads(to: location.description))
+    }
+
+    /// An upload that was placed there must not name it again.
+    static func forgettingUploads(to location: String) -> [SQLStatement] {
+        [
+            SQLStatement(
+                """
+                DELETE FROM upload_parts
+                WHERE upload IN (SELECT id FROM uploads WHERE target = ? AND state = 'placed')
+                """,
+                .text(location)
+            ),
+            SQLStatement("DELETE FROM uploads WHERE target = ? AND state = 'placed'", .text(location)),
+        ]
     }
 
     /// Gives a repository a blob that another one has.
@@ -249,7 +277,9 @@ extension RegistryStore {
         try connection.execute(
             """
             INSERT INTO repository_blobs (repository, digest, linked_at) VALUES (?, ?, ?)
-            ON CONFLICT (repository, digest) DO UPDATE SET linked_at = excluded.linked_at
+            ON CONFLICT (repository, digest) DO UPDATE SET linked_at =
+            CASE WHEN repository_blobs.linked_at < excluded.linked_at THEN excluded.linked_at
+            ELSE repository_blobs.linked_at END
             """,
             .text(repository.description),
             .text(digest.description),

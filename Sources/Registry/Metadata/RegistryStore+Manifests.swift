@@ -185,13 +185,16 @@ extension RegistryStore {
     private static func isKnown(_ push: ManifestPush, on connection: any SQLConnection) throws -> Bool {
         try connection.execute(
             """
-            UPDATE manifests SET pushed_at = ?, seen_at = ? WHERE repository = ? AND digest = ? AND media_type = ?
+            UPDATE manifests SET pushed_at = ?, seen_at = CASE WHEN seen_at < ? THEN ? ELSE seen_at END
+            WHERE repository = ? AND digest = ? AND media_type = ? AND content = ?
             """,
+            .integer(push.time),
             .integer(push.time),
             .integer(push.time),
             .text(push.repository.description),
             .text(push.digest.description),
-            .text(push.mediaType)
+            .text(push.mediaType),
+            .blob(push.content)
         ) > 0
     }
 
@@ -230,7 +233,8 @@ extension RegistryStore {
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (repository, digest) DO UPDATE SET media_type = excluded.media_type,
             subject = excluded.subject, artifact_type = excluded.artifact_type, pushed_at = excluded.pushed_at,
-            seen_at = excluded.seen_at
+            annotations = excluded.annotations, size = excluded.size, content = excluded.content,
+            seen_at = CASE WHEN manifests.seen_at < excluded.seen_at THEN excluded.seen_at ELSE manifests.seen_at END
             """,
             .text(push.repository.description),
             .text(push.digest.description),

@@ -117,8 +117,15 @@ package protocol BlobUpload: Sendable {
     /// Hashes the first `size` bytes.
     func hash(size: Int64, algorithm: Digest.Algorithm) async throws -> Digest.Hasher
 
+    /// How many bytes this request has left to whoever opens the upload next; nil for all that were written.
+    var savedSize: Int64? { get async }
+
     /// Ends the use of the upload by this request. What was written stays.
     func close() async
+}
+
+extension BlobUpload {
+    package var savedSize: Int64? { nil }
 }
 
 extension BlobUpload {

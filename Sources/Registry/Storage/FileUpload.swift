@@ -25,6 +25,8 @@ final class FileUpload: BlobUpload {
     let path: String
     let initialSize: Int64
     let descriptor: CInt
+    /// Whether a blob may have these bytes, by another name of the file: they are not to be changed any more.
+    private let isPlaced: Bool
     private let threads: NIOThreadPool
 
     /// Opens the file; blocks.
@@ -37,7 +39,9 @@ final class FileUpload: BlobUpload {
         let flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (isNew ? O_CREAT | O_EXCL : 0)
         self.descriptor = try systemCall("open", path) { open(path, flags, 0o600) }
         do {
-            self.initialSize = try FileStatus(descriptor: self.descriptor, path: path).size
+            let status = try FileStatus(descriptor: self.descriptor, path: path)
+            self.initialSize = status.size
+            self.isPlaced = status.links > 1
         } catch {
             // deinit does not run for an object whose init throws.
             _ = Self.closeDescriptor(self.descriptor)
@@ -56,7 +60,8 @@ final class FileUpload: BlobUpload {
     }
 
     func write(_ buffers: [ByteBuffer], at offset: Int64, hasher: Digest.Hasher?) async throws -> Digest.Hasher? {
-        try await self.threads.blocking {
+        guard !self.isPlaced else { throw RegistryError.uploadUnknown }
+        return try await self.threads.blocking {
             var hasher = hasher
             var position = offset
             for buffer in buffers {
@@ -80,6 +85,7 @@ final class FileUpload: BlobUpload {
     func close() async {}
 
     func truncate(to offset: Int64) async throws {
+        guard !self.isPlaced else { throw RegistryError.uploadUnknown }
         try await self.threads.blocking {
             try systemCall("truncate", self.path) { ftruncate(self.descriptor, off_t(offset)) }
         }

@@ -172,8 +172,10 @@ package final class S3BlobStore: BlobStore {
 
     /// The location of a key; nil for one that is not this store's.
     private func location(_ key: String) -> BlobLocation? {
-        guard key.hasPrefix(self.prefix) else { return nil }
-        return try? BlobLocation(String(key.dropFirst(self.prefix.count)))
+        guard key.hasPrefix(self.prefix),
+            let location = try? BlobLocation(String(key.dropFirst(self.prefix.count))), location.isOfID
+        else { return nil }
+        return location
     }
 
     // MARK: - Blobs
@@ -196,7 +198,11 @@ package final class S3BlobStore: BlobStore {
         let isWhole = range == 0..<size
         let object: S3ObjectBody?
         do {
-            object = try await self.client.getObject(self.key(location), range: isWhole ? nil : range)
+            object = try await self.client.getObject(
+                self.key(location),
+                range: isWhole ? nil : range,
+                isServed: true
+            )
         } catch let error as S3Error where error.code == .invalidRange {
             return nil
         }

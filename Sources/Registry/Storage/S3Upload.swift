@@ -46,7 +46,12 @@ actor S3Upload: BlobUpload {
         self.initialSize = state.size
         self.gathered = state.tail == nil ? S3Payload(store.client.configuration.checksum) : nil
         self.renewedAt = store.clock()
+        // What an earlier request made of it may not have been looked at.
+        self.isUncertain = state.phase != .open
     }
+
+    /// What was saved while this request had the lease: other requests only add to it.
+    var savedSize: Int64? { self.state.size }
 
     private var partsEnd: Int64 { S3PartPlan.offset(ofPart: self.state.parts + 1) }
 
@@ -142,9 +147,10 @@ actor S3Upload: BlobUpload {
         let part = try await self.upload(payload, as: state.parts + 1)
         state.parts += 1
         state.size = S3PartPlan.offset(ofPart: state.parts + 1)
-        if let tail = state.tail { self.obsolete.append(tail) }
+        let old = state.tail
         state.tail = nil
         try await self.save(state, part: part)
+        if let old { self.obsolete.append(old) }
         self.gathered = S3Payload(self.store.client.configuration.checksum)
     }
 
@@ -199,9 +205,10 @@ actor S3Upload: BlobUpload {
         var state = self.initial
         // Begun meanwhile, and as good for what comes now.
         (state.target, state.multipart) = (self.state.target, self.state.multipart)
-        if let tail = self.state.tail, tail != state.tail { self.obsolete.append(tail) }
+        let newer = self.state.tail
         self.obsolete.removeAll { $0 == state.tail }
         try await self.save(state)
+        if let newer, newer != state.tail { self.obsolete.append(newer) }
     }
 
     func sync() async throws {
@@ -212,15 +219,11 @@ actor S3Upload: BlobUpload {
         guard self.state.phase == .open, let payload = self.gathered, self.size != self.state.size else { return }
         var state = self.state
         let tail = try await self.put(payload)
-        if let old = state.tail { self.obsolete.append(old) }
+        let old = state.tail
         (state.tail, state.size) = (tail, self.size)
-        do {
-            try await self.save(state)
-        } catch {
-            self.obsolete = []
-            await self.store.removeQuietly([tail])
-            throw error
-        }
+        // When this fails it may still have been done: the object stays, and the collector finds it if nothing names it.
+        try await self.save(state)
+        if let old { self.obsolete.append(old) }
     }
 
     private func put(_ payload: S3Payload) async throws -> BlobLocation {
@@ -249,10 +252,11 @@ actor S3Upload: BlobUpload {
     private func makeWhole(_ phase: S3UploadTable.State.Phase) async throws -> BlobLocation {
         var state = self.state
         var unused: (target: BlobLocation, multipart: String)?
+        var replaced: BlobLocation?
         if state.phase == .open {
             if state.parts > 0 {
                 state.target = try await self.join()
-                if let tail = state.tail { self.obsolete.append(tail) }
+                replaced = state.tail
             } else {
                 // Begun for parts that turned out to be wrong.
                 if let target = state.target, let multipart = state.multipart { unused = (target, multipart) }
@@ -262,7 +266,7 @@ actor S3Upload: BlobUpload {
                     state.target = try await self.put(
                         self.gathered ?? S3Payload(self.store.client.configuration.checksum)
                     )
-                    if let tail = state.tail { self.obsolete.append(tail) }
+                    replaced = state.tail
                 }
             }
             (state.phase, state.size, state.tail, state.multipart) = (phase, self.size, nil, nil)
@@ -270,7 +274,9 @@ actor S3Upload: BlobUpload {
             state.phase = .placed
         }
         guard let target = state.target else { throw self.store.lost(self.key, nil) }
-        if state != self.state { try await self.save(state) }
+        // Even when nothing changes: the row must still be there, or the target is nobody's.
+        if state != self.state || state.phase == .placed { try await self.save(state) }
+        if let replaced { self.obsolete.append(replaced) }
         self.gathered = nil
         if let unused { await self.store.abortQuietly(unused.target, unused.multipart) }
         return target
@@ -283,19 +289,17 @@ actor S3Upload: BlobUpload {
         let (size, next) = (self.size, self.state.parts + 1)
         var parts = try await self.store.table.parts(self.key, count: self.state.parts)
         guard parts.count == self.state.parts else { throw self.store.lost(self.key, target) }
-        if let payload = self.gathered {
-            if payload.count > 0 { parts.append(try await self.upload(payload, as: next)) }
-        } else if let tail = self.state.tail {
-            parts.append(
-                try await self.leased { [store = self.store] in
-                    try await store.client.uploadPartCopy(
-                        store.key(target),
-                        upload: multipart,
-                        number: next,
-                        from: store.key(tail)
-                    )
-                }
-            )
+        do {
+            if let payload = self.gathered {
+                if payload.count > 0 { parts.append(try await self.upload(payload, as: next)) }
+            } else if let tail = self.state.tail {
+                parts.append(try await self.copy(tail, to: target, multipart, as: next))
+            }
+        } catch let error as S3Error where error.code == .noSuchUpload {
+            // Joined before a process ended? What is there has to be seen.
+            self.isUncertain = true
+            guard try await self.store.size(at: target) == size else { throw self.store.lost(self.key, target) }
+            return target
         }
         let all = parts
         try await self.leased { [store = self.store, key = self.key] in
@@ -308,6 +312,22 @@ actor S3Upload: BlobUpload {
             guard try await store.size(at: target) == size else { throw store.lost(key, target) }
         }
         return target
+    }
+
+    private func copy(
+        _ tail: BlobLocation,
+        to target: BlobLocation,
+        _ multipart: String,
+        as number: Int
+    ) async throws -> S3Part {
+        try await self.leased { [store = self.store] in
+            try await store.client.uploadPartCopy(
+                store.key(target),
+                upload: multipart,
+                number: number,
+                from: store.key(tail)
+            )
+        }
     }
 
     /// Makes all there is an object that no longer belongs to the upload.

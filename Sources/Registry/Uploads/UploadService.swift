@@ -114,7 +114,7 @@ final class UploadService: Sendable {
             } catch {
                 // As in place(_:size:as:): what the system has of these bytes can no longer be known.
                 kept = nil
-                await self.forget(upload.key)
+                await self.forget(upload.key, after: error)
                 throw error
             }
         }
@@ -230,11 +230,18 @@ final class UploadService: Sendable {
         do {
             let result = try await body(upload, lease, checkpoint, &kept)
             await upload.close()
+            await Self.dropUnsaved(&kept, of: upload)
             return result
         } catch {
             await upload.close()
+            await Self.dropUnsaved(&kept, of: upload)
             throw error
         }
+    }
+
+    /// A hash of bytes that were not saved would vouch for those that another instance writes in their place.
+    private static func dropUnsaved(_ checkpoint: inout UploadSessions.Checkpoint?, of upload: any BlobUpload) async {
+        if let saved = await upload.savedSize, checkpoint?.offset != saved { checkpoint = nil }
     }
 
     private func receiver(
@@ -293,11 +300,12 @@ final class UploadService: Sendable {
             return
         }
         let location: BlobLocation
+        let start = ContinuousClock.now
         do {
             location = try await self.blobs.place(upload, as: digest)
         } catch {
             // A sync that failed cannot be repeated: the system may have dropped the bytes and would not say so again.
-            await self.forget(upload.key)
+            await self.forget(upload.key, after: error)
             throw error
         }
         // When this fails it may still have been done: the bytes stay, and the collector finds them if no row names them.
@@ -309,7 +317,19 @@ final class UploadService: Sendable {
             to: repository,
             time: self.now
         )
-        if kept != location { await self.remove(location) }
+        guard kept == location else { return await self.remove(location) }
+        // Bytes that nothing named for a while may have been swept away as leftovers just before.
+        guard ContinuousClock.now - start >= .seconds(1), try await self.blobs.size(at: location) != size else {
+            return
+        }
+        let lost = ScrubbedBlob(
+            digest: digest.description,
+            size: size,
+            location: location.description,
+            isDamaged: false
+        )
+        _ = try await self.store.noteDamaged(lost, at: self.now)
+        throw DatabaseError(code: .serializationFailure, message: "the bytes of \(digest) were removed meanwhile")
     }
 
     /// Removes bytes that no row names. If that fails the collector does it later.
@@ -319,6 +339,12 @@ final class UploadService: Sendable {
         } catch {
             self.logger.warning("bytes without a blob stay", metadata: ["at": "\(location)", "error": "\(error)"])
         }
+    }
+
+    /// Drops an upload that failed, unless it is another request's by now.
+    private func forget(_ key: UploadKey, after error: any Error) async {
+        if let error = error as? RegistryError, error.items == RegistryError.uploadTakenOver.items { return }
+        await self.forget(key)
     }
 
     /// Drops an upload whose bytes nobody needs any more. If that fails the purge does it later.

@@ -17,7 +17,10 @@ enum ReferrersIndex {
         let parsed = try manifest.parse()
         let index = try present?.parse()
         guard index?.isIndex != false else {
-            throw OCIError(.manifestInvalid, "the tag for the list of referrers stands for something else than an index")
+            throw OCIError(
+                .manifestInvalid,
+                "the tag for the list of referrers stands for something else than an index"
+            )
         }
         var list = index?.manifests ?? []
         guard !list.contains(where: { $0.digest == manifest.descriptor.digest }) else { return nil }
