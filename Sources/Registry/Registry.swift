@@ -81,7 +81,7 @@ package struct Registry: Sendable {
     ///   - metrics: Counts who was refused.
     ///   - threads: Where files are read, written and hashed.
     ///   - clock: The time.
-    /// - Throws: ``FileSystemError`` when the directory cannot be used, or another process uses it; ``DatabaseError``.
+    /// - Throws: `FileSystemError` when the directory cannot be used, or another process uses it; ``DatabaseError``.
     package init(
         configuration: Configuration,
         database: any SQLDatabase,

@@ -86,7 +86,7 @@ extension RegistryStore {
     }
 
     /// Holds on to a chore, within the transaction that does a part of it.
-    /// - Throws: ``ChoreLeaseLost``.
+    /// - Throws: `ChoreLeaseLost`.
     static func renew(_ lease: ChoreLease, at now: Int64, on connection: any SQLConnection) throws {
         let renewed = try connection.execute(
             "UPDATE chores SET lease_until = ? WHERE name = ? AND holder = ?",

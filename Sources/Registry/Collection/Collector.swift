@@ -85,7 +85,7 @@ package struct Collector: Sendable {
     ///   - walksStorage: Whether to look for bytes that nothing names, too.
     ///   - observer: Is told of everything that goes.
     /// - Returns: Nil when another process collects.
-    /// - Throws: ``ChoreLeaseLost``, `DatabaseError`, whatever the storage throws; what was done until then stays done.
+    /// - Throws: `ChoreLeaseLost`, `DatabaseError`, whatever the storage throws; what was done until then stays done.
     package func run(
         _ mode: Mode,
         walksStorage: Bool,

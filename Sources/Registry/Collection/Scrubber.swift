@@ -80,7 +80,7 @@ package struct Scrubber: Sendable {
 
     /// Looks at everything.
     /// - Returns: Nil when another process scrubs.
-    /// - Throws: ``ChoreLeaseLost``, `DatabaseError`, or what the storage throws for all of it.
+    /// - Throws: `ChoreLeaseLost`, `DatabaseError`, or what the storage throws for all of it.
     package func run(_ options: Options, observer: ScrubObserver = ScrubObserver()) async throws -> ScrubSummary? {
         let lease = ChoreLease(chore: .scrub, holder: ChoreHolder.new().text)
         guard try await self.store.take(lease, at: self.now) else { return nil }

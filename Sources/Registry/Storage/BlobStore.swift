@@ -73,7 +73,9 @@ package protocol BlobStore: Sendable {
     func redirection(to location: BlobLocation) async throws -> String?
 
     /// Reads a part; nil when there is nothing at the location, or less.
-    /// - Parameter range: What is read: at most some MiB, as it is held in memory.
+    /// - Parameters:
+    ///   - location: Where the blob is.
+    ///   - range: What is read: at most some MiB, as it is held in memory.
     func read(at location: BlobLocation, range: Range<Int64>) async throws -> ByteBuffer?
 
     /// Removes the bytes at a location, if there are any.

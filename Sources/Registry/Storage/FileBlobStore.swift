@@ -29,7 +29,7 @@ package final class FileBlobStore: BlobStore {
     ///   - root: The directory.
     ///   - takesUploads: False for a process that works on blobs beside the one that takes uploads in.
     ///   - threads: Where files are read and written.
-    /// - Throws: ``FileSystemError``; with `EWOULDBLOCK` when another process takes uploads in.
+    /// - Throws: `FileSystemError`; with `EWOULDBLOCK` when another process takes uploads in.
     package init(root: String, takesUploads: Bool = true, threads: NIOThreadPool = .singleton) async throws {
         self.root = root
         self.uploads = root + "/uploads"

@@ -14,7 +14,7 @@ import Darwin
 final class FileLock: Sendable {
     private let descriptor: Mutex<CInt?>
 
-    /// - Throws: ``FileSystemError``; with `EWOULDBLOCK` when somebody else holds the file.
+    /// - Throws: `FileSystemError`; with `EWOULDBLOCK` when somebody else holds the file.
     init(path: String) throws {
         let descriptor = try systemCall("open", path) { open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600) }
         self.descriptor = Mutex(descriptor)

@@ -31,7 +31,7 @@ final class FileUpload: BlobUpload {
 
     /// Opens the file; blocks.
     /// - Parameter isNew: Makes the file, which must not be there.
-    /// - Throws: ``FileSystemError``.
+    /// - Throws: `FileSystemError`.
     init(key: UploadKey, path: String, isNew: Bool, threads: NIOThreadPool) throws {
         self.key = key
         self.path = path
