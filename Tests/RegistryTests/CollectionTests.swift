@@ -355,7 +355,6 @@ struct CollectionTests {
             clock: collector.clock,
             logger: collector.logger
         )
-        fixture.clock.advance(by: 1)
         let found = LockedProblems()
         var observer = ScrubObserver()
         observer.problem = { problem in

@@ -100,11 +100,14 @@ extension RegistryStore {
     /// Gives a chore back.
     /// - Parameter finished: Whether all of it was done.
     func release(_ lease: ChoreLease, finished: Bool, at now: Int64) async throws {
-        let done = "UPDATE chores SET lease_until = 0, started_at = NULL, position = NULL, finished_at = ?"
+        let done = """
+            UPDATE chores SET lease_until = 0, started_at = NULL, position = NULL,
+            finished_at = CASE WHEN started_at > ? THEN started_at ELSE ? END
+            """
         try await self.database.write(locking: [.exclusive("chores")]) { connection in
             let parameters: [SQLValue] = [.text(lease.chore.rawValue), .text(lease.holder)]
             if finished {
-                try connection.execute("\(done) WHERE name = ? AND holder = ?", [.integer(now)] + parameters)
+                try connection.execute("\(done) WHERE name = ? AND holder = ?", [.integer(now), .integer(now)] + parameters)
             } else {
                 try connection.execute("UPDATE chores SET lease_until = 0 WHERE name = ? AND holder = ?", parameters)
             }

@@ -86,13 +86,19 @@ package struct Scrubber: Sendable {
         guard try await self.store.take(lease, at: self.now) else { return nil }
         do {
             let before = try await self.store.state(of: .scrub)
-            let state = try await self.store.beginScrub(lease, restarting: options.restarts, at: self.now)
+            // Later than all that the last one has verified, were it in this very second.
+            let start = max(self.now, (before.finishedAt ?? 0) &+ 1)
+            var startedAt = (options.restarts ? nil : before.startedAt) ?? start
+            if !options.isDry {
+                let state = try await self.store.beginScrub(lease, restarting: options.restarts, at: start)
+                startedAt = state.startedAt ?? start
+            }
             var run = ScrubRun(
                 scrubber: self,
                 lease: lease,
                 options: options,
                 observer: observer,
-                startedAt: state.startedAt ?? self.now
+                startedAt: startedAt
             )
             run.summary.resumed = !options.restarts && before.startedAt != nil
             try await run.all()
