@@ -107,7 +107,10 @@ extension RegistryStore {
         try await self.database.write(locking: [.exclusive("chores")]) { connection in
             let parameters: [SQLValue] = [.text(lease.chore.rawValue), .text(lease.holder)]
             if finished {
-                try connection.execute("\(done) WHERE name = ? AND holder = ?", [.integer(now), .integer(now)] + parameters)
+                try connection.execute(
+                    "\(done) WHERE name = ? AND holder = ?",
+                    [.integer(now), .integer(now)] + parameters
+                )
             } else {
                 try connection.execute("UPDATE chores SET lease_until = 0 WHERE name = ? AND holder = ?", parameters)
             }
