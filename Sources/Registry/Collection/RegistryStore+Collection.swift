@@ -213,6 +213,7 @@ extension RegistryStore {
         return removed
     }
 
+    /// Hands bytes over to whoever empties the trash.
     static func discard(_ locations: [String], at now: Int64, on connection: any SQLConnection) throws {
         try connection.executeAll(
             locations.map {

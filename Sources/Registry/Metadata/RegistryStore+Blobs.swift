@@ -143,22 +143,12 @@ extension RegistryStore {
             .text(present.description)
         )
         guard changed == 1 else { throw Self.changedMeanwhile(digest) }
-        if kept != present { try Self.discard(present, at: time, on: connection) }
+        if kept != present { try Self.discard([present.description], at: time, on: connection) }
         return kept
     }
 
     private static func changedMeanwhile(_ digest: Digest) -> DatabaseError {
         DatabaseError(code: .serializationFailure, message: "\(digest) was changed by somebody else meanwhile")
-    }
-
-    /// Hands bytes over to whoever empties the trash.
-    static func discard(_ location: BlobLocation, at time: Int64, on connection: any SQLConnection) throws {
-        try connection.execute(
-            "INSERT INTO trash (location, added_at) VALUES (?, ?) ON CONFLICT (location) DO NOTHING",
-            .text(location.description),
-            .integer(time)
-        )
-        try connection.executeAll(Self.forgettingUploads(to: location.description))
     }
 
     /// An upload that was placed there must not name it again.
