@@ -66,8 +66,11 @@ let package = Package(
         .target(name: "CProcess"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
+        // The interface of hardware tokens, whose libraries are loaded at run time.
+        .target(name: "CPKCS11"),
+
         // Level 2: what both ends of a protocol share.
-        .target(name: "KeyStore", dependencies: ["DurableFiles", "TUF", crypto, cryptoExtras, x509, asn1]),
+        .target(name: "KeyStore", dependencies: ["CPKCS11", "DurableFiles", "TUF", crypto, cryptoExtras, x509, asn1]),
         .target(name: "Ceremony", dependencies: ["DurableFiles", "PercentEncoding", "TUF"]),
         .target(name: "NotaryAPI", dependencies: ["PercentEncoding", "TUF"]),
         .target(
@@ -180,20 +183,29 @@ let package = Package(
         .target(
             name: "ContentTrust",
             dependencies: [
-                "Ceremony", "DurableFiles", "TUF", "OCI", "KeyStore", "NotaryAPI", "HTTPAccess", "TrustClient",
-                "RegistryClient",
-                logging, nioSSL,
+                "Ceremony", "DurableFiles", "PercentEncoding", "TUF", "OCI", "KeyStore", "NotaryAPI", "HTTPAccess",
+                "Settings", "Updater", "TrustClient", "RegistryClient", .product(name: "Yams", package: "Yams"), crypto,
+                x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioFoundation, nioSSL, httpClient,
             ]
         ),
 
-        // Level 5: the command.
+        // Level 5: docker as it was, in front of the docker that is there.
+        .target(
+            name: "DockerFront",
+            dependencies: [
+                "CProcess", "DurableFiles", "TUF", "OCI", "KeyStore", "NotaryAPI", "HTTPAccess", "TrustClient",
+                "RegistryClient", "ContentTrust", logging,
+            ]
+        ),
+
+        // Level 6: the command.
         .executableTarget(
             name: "hallmark",
             dependencies: [
                 "CProcess", "DurableFiles", "TUF", "OCI", "Database", "KeyStore", "Ceremony", "NotaryAPI",
                 "SignerAPI", "HTTPService", "TrustClient", "TUFRepository", "Updater", "RegistryClient", "TrustSigner",
-                "TrustServer", "Registry", "S3Client", "ContentTrust", "Settings", "TokenAuthentication",
-                "TokenService", crypto,
+                "TrustServer", "Registry", "S3Client", "ContentTrust", "DockerFront", "Settings", "HTTPAccess",
+                "TokenAuthentication", "TokenService", crypto,
                 x509, asn1, logging, nioCore, nioHTTP1, serviceLifecycle, unixSignals,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
@@ -231,7 +243,7 @@ let package = Package(
         // Databases of both kinds for the tests of whoever stores something.
         .target(name: "DatabaseTesting", dependencies: ["Database"], path: "Tests/DatabaseTesting"),
         .testTarget(name: "DatabaseTests", dependencies: ["Database", "DatabaseTesting", logging]),
-        .testTarget(name: "KeyStoreTests", dependencies: ["KeyStore", "TUF", crypto]),
+        .testTarget(name: "KeyStoreTests", dependencies: ["KeyStore", "DurableFiles", "TUF", crypto]),
         .testTarget(name: "CeremonyTests", dependencies: ["Ceremony", "DurableFiles", "KeyStore", "TUF", crypto]),
         .testTarget(name: "HTTPAccessTests", dependencies: ["HTTPAccess", httpClient]),
         // A bucket in memory that breaks off, slows down and fails as it is told.
@@ -333,8 +345,15 @@ let package = Package(
         .testTarget(
             name: "ContentTrustTests",
             dependencies: [
-                "ContentTrust", "TUF", "OCI", "KeyStore", "NotaryAPI", "HTTPAccess", "TrustClient", "RegistryClient",
-                "Registry", "TrustServer", "TrustSigner", "HTTPService", "Database", logging, nioCore, nioHTTP1,
+                "ContentTrust", "Ceremony", "DurableFiles", "TUF", "OCI", "KeyStore", "NotaryAPI", "HTTPAccess",
+                "TrustClient", "RegistryClient", "Registry", "TrustServer", "TrustSigner", "HTTPService", "Database",
+                crypto, x509, asn1, logging, nioCore, nioPosix, nioHTTP1, nioSSL,
+            ]
+        ),
+        .testTarget(
+            name: "DockerFrontTests",
+            dependencies: [
+                "DockerFront", "ContentTrust", "DurableFiles", "TUF", "OCI", "KeyStore", "TrustClient", logging,
             ]
         ),
     ]
