@@ -28,7 +28,7 @@ final class NotedKeys: SigningKeys {
 
     func available() async throws -> [AvailableKey] { try await self.keys.available() }
 
-    func key(_ id: KeyID) async throws -> PrivateKey { try await self.keys.key(id) }
+    func key(_ id: KeyID) async throws -> any UnlockedKey { try await self.keys.key(id) }
 
     func add(_ key: PrivateKey, role: RoleName, gun: GUN?) async throws {
         try await self.keys.add(key, role: role, gun: gun)

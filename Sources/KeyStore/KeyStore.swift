@@ -70,7 +70,7 @@ package struct KeyStore: Sendable {
     ///
     /// The source is asked again, with a higher attempt, until the passphrase is right or the source gives up.
     /// - Throws: ``KeyStoreError`` with code `notFound`, `malformed`, `unsupported`, or whatever the source throws.
-    package func key(_ id: KeyID, passphrases: some PassphraseSource) async throws -> PrivateKey {
+    package func key(_ id: KeyID, passphrases: some PassphraseSource) async throws -> any UnlockedKey {
         guard let stored = try await self.stored(id) else { throw self.notFound(id) }
         return try await self.unlock(stored.file, entry: stored.entry, passphrases: passphrases).key
     }

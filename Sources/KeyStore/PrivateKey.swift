@@ -9,7 +9,7 @@ package import TUF
 package import X509
 
 /// A private key in memory, which signs in the forms that Notary verifies (ECDSA as r‖s, RSA as PSS).
-package struct PrivateKey: SigningKey, CustomStringConvertible, CustomReflectable {
+package struct PrivateKey: UnlockedKey, CustomStringConvertible, CustomReflectable {
     /// The smallest RSA modulus that verifies, and the largest that is worth its time, in bits.
     package static let minimumRSABits = 2048
     package static let maximumRSABits = 8192
@@ -139,10 +139,10 @@ package struct PrivateKey: SigningKey, CustomStringConvertible, CustomReflectabl
 package struct ListedPrivateKey: SigningKey {
     /// The key as metadata names it.
     package let publicKey: PublicKey
-    private let privateKey: PrivateKey
+    private let privateKey: any UnlockedKey
 
     /// - Throws: ``KeyStoreError`` with code `malformed` when the listed key or certificate is of another private key.
-    package init(_ privateKey: PrivateKey, as publicKey: PublicKey) throws {
+    package init(_ privateKey: any UnlockedKey, as publicKey: PublicKey) throws {
         guard try publicKey.canonicalID == privateKey.publicKey.id else {
             throw KeyStoreError(.malformed, "\(publicKey.id) is not of the private key \(privateKey.publicKey.id)")
         }
@@ -151,13 +151,15 @@ package struct ListedPrivateKey: SigningKey {
     }
 
     /// Signs a message under the listed id.
-    package func sign(_ message: [UInt8]) throws -> Signature {
-        try self.privateKey.sign(message, as: self.publicKey)
+    package func sign(_ message: [UInt8]) async throws -> Signature {
+        var signature = try await self.privateKey.sign(message)
+        signature.keyID = self.publicKey.id
+        return signature
     }
 
     /// Signs a message by a scheme.
-    package func sign(_ message: [UInt8], scheme: SignatureScheme) throws -> Signature {
-        try self.privateKey.sign(message, scheme: scheme)
+    package func sign(_ message: [UInt8], scheme: SignatureScheme) async throws -> Signature {
+        try await self.privateKey.sign(message, scheme: scheme)
     }
 }
 

@@ -15,7 +15,7 @@ package protocol SigningKeySource: Sendable {
 package final class StoredSigningKeys: SigningKeySource {
     private let store: KeyStore
     private let passphrases: any PassphraseSource
-    private let unlocked = Mutex<[KeyID: PrivateKey]>([:])
+    private let unlocked = Mutex<[KeyID: any UnlockedKey]>([:])
 
     /// - Parameter passphrases: opens the keys.
     package init(_ store: KeyStore, passphrases: any PassphraseSource) {
@@ -58,7 +58,7 @@ package final class StoredSigningKeys: SigningKeySource {
         return found
     }
 
-    private func unlock(_ id: KeyID) async throws -> PrivateKey {
+    private func unlock(_ id: KeyID) async throws -> any UnlockedKey {
         if let key = self.unlocked.withLock({ $0[id] }) { return key }
         let key = try await Self.key(id, in: self.store, passphrases: self.passphrases)
         self.unlocked.withLock { $0[id] = key }
@@ -69,7 +69,7 @@ package final class StoredSigningKeys: SigningKeySource {
         _ id: KeyID,
         in store: KeyStore,
         passphrases: some PassphraseSource
-    ) async throws -> PrivateKey {
+    ) async throws -> any UnlockedKey {
         try await store.key(id, passphrases: passphrases)
     }
 }

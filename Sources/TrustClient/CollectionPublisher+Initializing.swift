@@ -179,7 +179,7 @@ extension CollectionPublisher {
             return certificate
         }
         let available = try await self.keys.available()
-        let key: PrivateKey
+        let key: any UnlockedKey
         if let id {
             guard available.contains(where: { $0.id == id }) else {
                 throw TrustClientError(.noSigningKey, "the root key \(id) is not here: import it first")
@@ -197,11 +197,7 @@ extension CollectionPublisher {
             }
             return certificate
         }
-        return try PublicKey.rootCertificate(
-            for: self.gun.text,
-            signedBy: key.certificateKey,
-            at: self.client.now()
-        )
+        return try await key.rootCertificate(for: self.gun.text, at: self.client.now())
     }
 
     func newKey(for role: RoleName, _ ring: inout KeyRing) async throws -> PublicKey {
@@ -210,7 +206,7 @@ extension CollectionPublisher {
         return key.publicKey
     }
 
-    func generate(_ role: RoleName) async throws -> PrivateKey {
+    func generate(_ role: RoleName) async throws -> any UnlockedKey {
         let key = try await PrivateKey.generate(.p256)
         try await self.keys.add(key, role: role, gun: role == .root ? nil : self.gun)
         return key

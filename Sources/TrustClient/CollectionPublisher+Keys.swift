@@ -136,7 +136,7 @@ extension CollectionPublisher {
         guard case .local(let ids) = holder else {
             return ([try await self.client.transport.rotateServerKey(for: role, of: self.gun)], [])
         }
-        var privateKeys: [PrivateKey] = []
+        var privateKeys: [any UnlockedKey] = []
         var generated: [KeyID] = []
         if ids.isEmpty {
             privateKeys = [try await self.generate(role)]
@@ -149,11 +149,7 @@ extension CollectionPublisher {
             ring.add(key)
             keys.append(
                 role == .root
-                    ? try PublicKey.rootCertificate(
-                        for: self.gun.text,
-                        signedBy: key.certificateKey,
-                        at: self.client.now()
-                    ) : key.publicKey
+                    ? try await key.rootCertificate(for: self.gun.text, at: self.client.now()) : key.publicKey
             )
         }
         return (keys, generated)

@@ -28,7 +28,7 @@ package protocol SigningKeys: Sendable {
     func available() async throws -> [AvailableKey]
 
     /// Unlocks a key.
-    func key(_ id: KeyID) async throws -> PrivateKey
+    func key(_ id: KeyID) async throws -> any UnlockedKey
 
     /// Stores a new key.
     func add(_ key: PrivateKey, role: RoleName, gun: GUN?) async throws
@@ -52,7 +52,7 @@ package struct StoredKeys: SigningKeys {
         try await self.store.list().map { AvailableKey(id: $0.id, role: $0.role, gun: $0.gun) }
     }
 
-    package func key(_ id: KeyID) async throws -> PrivateKey {
+    package func key(_ id: KeyID) async throws -> any UnlockedKey {
         try await self.store.key(id, passphrases: self.passphrases)
     }
 
@@ -69,7 +69,7 @@ package struct StoredKeys: SigningKeys {
 struct KeyRing {
     private let keys: any SigningKeys
     private let available: Set<KeyID>
-    private var unlocked: [KeyID: PrivateKey] = [:]
+    private var unlocked: [KeyID: any UnlockedKey] = [:]
 
     init(_ keys: any SigningKeys) async throws {
         self.keys = keys
@@ -90,14 +90,14 @@ struct KeyRing {
     }
 
     /// Adds a key that was made just now.
-    mutating func add(_ key: PrivateKey) {
+    mutating func add(_ key: any UnlockedKey) {
         self.unlocked[key.publicKey.id] = key
     }
 
     /// Unlocks the private half of a key that is here.
-    mutating func privateKey(of key: PublicKey) async throws -> PrivateKey {
+    mutating func privateKey(of key: PublicKey) async throws -> any UnlockedKey {
         let id = try key.canonicalID
-        let privateKey: PrivateKey
+        let privateKey: any UnlockedKey
         if let known = self.unlocked[id] { privateKey = known } else { privateKey = try await self.keys.key(id) }
         self.unlocked[id] = privateKey
         return privateKey

@@ -301,7 +301,7 @@ struct KeyStoreTests {
         let date = Date(timeIntervalSince1970: 1_800_000_000)
         let certificate = try PublicKey.rootCertificate(for: "example.com/a", signedBy: key.certificateKey, at: date)
         let signer = try ListedPrivateKey(key, as: certificate)
-        let signature = try signer.sign([1, 2, 3])
+        let signature = try await signer.sign([1, 2, 3])
         #expect(signature.keyID == certificate.id)
         #expect(certificate.isValid(signature, for: [1, 2, 3]))
         let other = try await PrivateKey.generate(.p256)

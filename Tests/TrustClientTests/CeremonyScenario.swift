@@ -110,7 +110,7 @@ struct CeremonyScenario: Sendable {
         let keys = MemoryKeys()
         for holder in self.all {
             for key in try await holder.keys.available() {
-                try await keys.add(try await holder.keys.key(key.id), role: key.role, gun: nil)
+                try await keys.add(try holder.keys.privateKey(key.id), role: key.role, gun: nil)
             }
         }
         return CollectionPublisher(try self.client("everybody"), keys: keys)

@@ -25,7 +25,9 @@ final class MemoryKeys: SigningKeys {
         self.keys.withLock { $0.values.map(\.0).sorted { $0.id < $1.id } }
     }
 
-    func key(_ id: KeyID) async throws -> PrivateKey {
+    func key(_ id: KeyID) async throws -> any UnlockedKey { try self.privateKey(id) }
+
+    func privateKey(_ id: KeyID) throws -> PrivateKey {
         guard let key = self.keys.withLock({ $0[id]?.1 }) else { throw KeyStoreError(.notFound, "\(id)") }
         return key
     }

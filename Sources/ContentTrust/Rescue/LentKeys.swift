@@ -40,7 +40,7 @@ struct LentKeys: SigningKeys {
         return lent.map { AvailableKey(id: $0, role: self.roles[$0] ?? RoleName(""), gun: nil) } + stored
     }
 
-    func key(_ id: KeyID) async throws -> PrivateKey {
+    func key(_ id: KeyID) async throws -> any UnlockedKey {
         if let key = self.keys[id] { return key }
         return try await self.store.key(id)
     }

@@ -128,26 +128,82 @@ extension PublicKey {
         at now: Date,
         lifetime: TimeInterval = 3650 * 86400
     ) throws -> PublicKey {
-        let name = try DistinguishedName { CommonName(gun) }
-        let start = Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down))
-        let key = try VerificationKey(privateKey.publicKey)
-        let certificate = try Certificate(
-            version: .v3,
-            serialNumber: Certificate.SerialNumber(),
-            publicKey: privateKey.publicKey,
-            notValidBefore: start,
-            notValidAfter: start.addingTimeInterval(lifetime),
-            issuer: name,
-            subject: name,
-            signatureAlgorithm: key.isRSA ? .sha256WithRSAEncryption : .ecdsaWithSHA256,
-            extensions: try Certificate.Extensions {
-                Critical(KeyUsage(digitalSignature: true, keyEncipherment: true))
-                try ExtendedKeyUsage([.codeSigning])
-                Critical(BasicConstraints.notCertificateAuthority)
-            },
-            issuerPrivateKey: privateKey
+        let fields = try RootCertificateFields(gun: gun, key: privateKey.publicKey, start: now, lifetime: lifetime)
+        return try fields.listed(
+            Certificate(
+                version: .v3,
+                serialNumber: Certificate.SerialNumber(),
+                publicKey: privateKey.publicKey,
+                notValidBefore: fields.start,
+                notValidAfter: fields.end,
+                issuer: fields.name,
+                subject: fields.name,
+                signatureAlgorithm: fields.signatureAlgorithm,
+                extensions: fields.extensions,
+                issuerPrivateKey: privateKey
+            )
         )
+    }
+
+    /// A new self-signed certificate for the root of a collection by a key that takes its time to sign, such as one on a token.
+    ///
+    /// - Parameters:
+    ///   - gun: the collection's globally unique name.
+    ///   - privateKey: the root key. Each certificate of it has a ``id`` of its own.
+    ///   - now: the start of its validity.
+    ///   - lifetime: how long it is valid, in seconds; ten years by default.
+    /// - Throws: ``TUFError`` with code `invalidKey` for a key that cannot sign certificates of root; whatever the key throws.
+    public static func rootCertificate(
+        for gun: String,
+        signedAsynchronouslyBy privateKey: Certificate.PrivateKey,
+        at now: Date,
+        lifetime: TimeInterval = 3650 * 86400
+    ) async throws -> PublicKey {
+        let fields = try RootCertificateFields(gun: gun, key: privateKey.publicKey, start: now, lifetime: lifetime)
+        return try fields.listed(
+            await Certificate(
+                version: .v3,
+                serialNumber: Certificate.SerialNumber(),
+                publicKey: privateKey.publicKey,
+                notValidBefore: fields.start,
+                notValidAfter: fields.end,
+                issuer: fields.name,
+                subject: fields.name,
+                signatureAlgorithm: fields.signatureAlgorithm,
+                extensions: fields.extensions,
+                issuerAsyncPrivateKey: privateKey
+            )
+        )
+    }
+}
+
+/// What a root certificate says, as Notary's do.
+private struct RootCertificateFields {
+    let name: DistinguishedName
+    let start: Date
+    let end: Date
+    let isRSA: Bool
+    let extensions: Certificate.Extensions
+
+    init(gun: String, key: Certificate.PublicKey, start now: Date, lifetime: TimeInterval) throws {
+        self.name = try DistinguishedName { CommonName(gun) }
+        self.start = Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down))
+        self.end = self.start.addingTimeInterval(lifetime)
+        self.isRSA = try VerificationKey(key).isRSA
+        self.extensions = try Certificate.Extensions {
+            Critical(KeyUsage(digitalSignature: true, keyEncipherment: true))
+            try ExtendedKeyUsage([.codeSigning])
+            Critical(BasicConstraints.notCertificateAuthority)
+        }
+    }
+
+    var signatureAlgorithm: Certificate.SignatureAlgorithm {
+        self.isRSA ? .sha256WithRSAEncryption : .ecdsaWithSHA256
+    }
+
+    /// The certificate as metadata lists it.
+    func listed(_ certificate: Certificate) throws -> PublicKey {
         let pem = try certificate.serializeAsPEM().pemString
-        return PublicKey(type: key.isRSA ? .rsaX509 : .ecdsaX509, bytes: Array((pem + "\n").utf8))
+        return PublicKey(type: self.isRSA ? .rsaX509 : .ecdsaX509, bytes: Array((pem + "\n").utf8))
     }
 }

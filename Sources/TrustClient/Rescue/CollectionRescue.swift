@@ -140,8 +140,7 @@ package struct CollectionRescue: Sendable {
             if let given = given.first(where: { (try? $0.canonicalID) == canonical }) {
                 keys.append(given)
             } else {
-                let certificate = try await ring.privateKey(of: key).certificateKey
-                keys.append(try PublicKey.rootCertificate(for: gun.text, signedBy: certificate, at: now))
+                keys.append(try await ring.privateKey(of: key).rootCertificate(for: gun.text, at: now))
             }
         }
         return keys
