@@ -22,6 +22,8 @@ package struct KeyStoreError: Error, Sendable, Hashable, CustomStringConvertible
         case invalidName
         /// The file system refused.
         case storage
+        /// A hardware token, or the library of its vendor, cannot do what it was asked for.
+        case token
     }
 
     /// The kind of failure.

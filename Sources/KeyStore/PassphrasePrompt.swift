@@ -41,6 +41,9 @@ package struct PassphrasePrompt: PassphraseSource {
         switch request.purpose {
         case .unlock: return try await self.unlock(request)
         case .create: return try await self.create(request)
+        case .pin(let token):
+            if request.attempt > 0 { try await self.terminal.write("PIN incorrect. Please retry.\n") }
+            return try await self.ask("Enter PIN for token \(Self.printable(token)): ")
         }
     }
 
@@ -79,12 +82,14 @@ package struct PassphrasePrompt: PassphraseSource {
 
     private func name(of request: PassphraseRequest) -> String {
         // The role comes from a file's header: nothing in it may steer the terminal.
-        var role = String(
-            String.UnicodeScalarView(request.role.text.unicodeScalars.filter { $0.properties.isPrintable })
-        )
+        var role = Self.printable(request.role.text)
         if self.wording == .docker, [.targets, .snapshot].contains(request.role) { role = "repository" }
         let id = request.keyID.text.isEmpty ? "" : " with ID \(request.keyID.text.prefix(7))"
         return "\(role.isEmpty ? "" : "\(role.prefix(255)) ")key\(id)"
+    }
+
+    private static func printable(_ text: String) -> String {
+        String(String.UnicodeScalarView(text.unicodeScalars.filter { $0.properties.isPrintable }))
     }
 
     private static let rootWarning = """

@@ -11,6 +11,8 @@ package struct PassphraseRequest: Sendable, Hashable {
         case unlock
         /// To encrypt a key with from now on.
         case create
+        /// To use the keys of a token with this label: a PIN.
+        case pin(token: String)
     }
 
     /// Wrong passphrases after which no source is asked again.
@@ -36,6 +38,13 @@ package struct PassphraseRequest: Sendable, Hashable {
 
     /// The error when no source has one.
     var unavailable: KeyStoreError {
+        if case .pin(let token) = self.purpose {
+            return KeyStoreError(
+                .passphraseUnavailable,
+                "no PIN for the token \(token): set \(TokenSettings.pinVariable), name a file or a command that has it, or run on a "
+                    + "terminal"
+            )
+        }
         let variable = EnvironmentPassphrases.variables(for: self.role).joined(separator: " or ")
         return KeyStoreError(
             .passphraseUnavailable,
@@ -46,7 +55,10 @@ package struct PassphraseRequest: Sendable, Hashable {
 
     /// The error when all that the sources had are wrong.
     var attemptsExceeded: KeyStoreError {
-        KeyStoreError(
+        if case .pin(let token) = self.purpose {
+            return KeyStoreError(.attemptsExceeded, "the PIN of the token \(token) is wrong")
+        }
+        return KeyStoreError(
             .attemptsExceeded,
             "password invalid for the \(self.role) key \(self.keyID.text.prefix(7)), operation has failed."
         )
@@ -99,12 +111,19 @@ package struct EnvironmentPassphrases: PassphraseSource {
         }
     }
 
+    private static func variables(for request: PassphraseRequest) -> [String] {
+        guard case .pin = request.purpose else { return self.variables(for: request.role) }
+        return [TokenSettings.pinVariable] + self.variables(for: request.role)
+    }
+
     package func passphrase(for request: PassphraseRequest) throws -> Passphrase? {
         // Both may be set, for keys that docker and notary made: each is tried once.
         var values: [String] = []
-        for name in Self.variables(for: request.role) {
+        for name in Self.variables(for: request) {
             guard let value = self.environment[name], !value.isEmpty, !values.contains(value) else { continue }
             values.append(value)
+            // A token locks after a few wrong PINs: one guess is all that it gets.
+            if case .pin = request.purpose { break }
         }
         guard !values.isEmpty else { return nil }
         guard values.indices.contains(request.attempt) else { throw request.attemptsExceeded }
@@ -163,6 +182,8 @@ package final class CachingPassphrases: PassphraseSource {
     }
 
     package func passphrase(for request: PassphraseRequest) async throws -> Passphrase? {
+        // A PIN is no passphrase of any role, and the token remembers who is logged in.
+        if case .pin = request.purpose { return try await self.source.passphrase(for: request) }
         if request.attempt == 0 {
             let known = self.state.withLock { state in
                 let known = state.passphrases[request.role]
@@ -191,7 +212,7 @@ extension Passphrase {
         guard !passphrase.isEmpty else {
             throw KeyStoreError(.passphraseUnavailable, "\(origin) has no passphrase in its first line")
         }
-        guard request.purpose == .unlock || passphrase.count >= PassphraseRequest.minimumLength else {
+        guard request.purpose != .create || passphrase.count >= PassphraseRequest.minimumLength else {
             throw KeyStoreError(
                 .weakPassphrase,
                 "the passphrase from \(origin) is too short for a new key: it needs \(PassphraseRequest.minimumLength) characters"
