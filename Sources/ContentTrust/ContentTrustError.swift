@@ -9,6 +9,12 @@ package struct ContentTrustError: Error, Sendable, CustomStringConvertible {
         case reference
         /// Signed metadata that names no digest an image could have.
         case notAnImage
+        /// A tag that does not mean in the registry what it was expected to.
+        case tagMoved
+        /// A name or key that no signer can have.
+        case signer
+        /// A signer without whom tags would stop counting.
+        case lastSigner
     }
 
     package let code: Code

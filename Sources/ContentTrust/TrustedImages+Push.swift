@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DurableFiles
-import KeyStore
-import NotaryAPI
+import Foundation
 package import OCI
 package import RegistryClient
 package import TUF
-import TrustClient
 
 /// What a push did.
 package struct PushedImage: Sendable {
@@ -42,50 +40,68 @@ extension TrustedImages {
             let source = try ImageSource(path: path, temporaryDirectory: temporaryDirectory)
             return (source, try source.image(named: name))
         }
-        let descriptor = try await self.withRegistry(of: reference) { registry in
-            try await ImagePusher(client: registry, progress: progress).push(
-                source,
-                image.descriptor,
-                to: reference.repository,
-                tag: tag
-            )
-        }
-        return try await self.sign(reference, tag, descriptor)
+        let pushed = try await self.push(
+            source,
+            [ImageToPush(image: image.descriptor, reference: reference.with(tag: tag))],
+            progress: progress
+        )
+        guard let only = pushed.first else { throw ContentTrustError(.reference, "\(path) has no image to push") }
+        return only
     }
 
-    private func sign(
-        _ reference: ImageReference,
-        _ tag: Tag,
-        _ descriptor: Descriptor
-    ) async throws -> PushedImage {
-        guard descriptor.digest.algorithm == .sha256, let hash = Hexadecimal.decode(descriptor.digest.encoded) else {
-            throw ContentTrustError(.notAnImage, "\(descriptor.digest): tags are signed with SHA-256 digests")
+    /// An image of a source, and what it is to be called.
+    package struct ImageToPush: Sendable {
+        /// Its manifest or index.
+        package let image: Descriptor
+        /// Its tag in a registry.
+        package let reference: ImageReference
+
+        package init(image: Descriptor, reference: ImageReference) {
+            self.image = image
+            self.reference = reference
         }
-        let target = TargetFile(length: descriptor.size, hashes: Hashes(sha256: hash))
-        let keys = StoredKeys(
-            try await KeyStore(trustDirectory: self.settings.trustDirectory),
-            passphrases: self.passphrases
-        )
-        return try await self.withCollection(of: reference) { client in
-            let publisher = CollectionPublisher(client, keys: keys)
-            var roles = [RoleName.targets]
-            var newRootKeyIDs: [KeyID] = []
-            do {
-                roles = try await client.update().signableRoles(for: tag.description, with: keys)
-            } catch let error as TrustClientError where error.code == .noTrustData {
-                // A collection that was made here but never published goes on from where it stopped.
-                if try await client.cache.read(.root, of: client.gun) == nil {
-                    newRootKeyIDs = [try await publisher.initialize(serverManagesSnapshot: true)]
-                }
-            }
-            let outcome = try await publisher.publish(roles.map { .add(tag.description, target, to: $0) })
-            try client.ceremonies.requireComplete(outcome.pending)
-            return PushedImage(
-                reference: reference,
-                descriptor: descriptor,
-                roles: roles,
-                newRootKeyIDs: newRootKeyIDs
+    }
+
+    /// Pushes images, and then signs all their tags: one publish for each collection.
+    /// - Throws: as ``push(_:image:to:temporaryDirectory:progress:)``.
+    package func push(
+        _ source: ImageSource,
+        _ images: [ImageToPush],
+        _ options: SigningOptions = SigningOptions(),
+        progress: @escaping TransferProgress = { _ in }
+    ) async throws -> [PushedImage] {
+        // What could not be signed is not pushed either.
+        let targets = try images.map {
+            try ImageTarget(
+                $0.reference,
+                digest: $0.image.digest,
+                size: $0.image.size,
+                mediaType: $0.image.mediaType
             )
+        }
+        for target in targets {
+            try await self.withRegistry(of: target.reference) { registry in
+                _ = try await ImagePusher(client: registry, progress: progress).push(
+                    source,
+                    Descriptor(mediaType: target.mediaType ?? .imageManifest, digest: target.digest, size: target.size),
+                    to: target.reference.repository,
+                    tag: target.reference.tag
+                )
+            }
+        }
+        return try await self.sign(targets, options).flatMap { repository in
+            repository.images.map { image in
+                PushedImage(
+                    reference: image.target.reference,
+                    descriptor: Descriptor(
+                        mediaType: image.target.mediaType ?? .imageManifest,
+                        digest: image.target.digest,
+                        size: image.target.size
+                    ),
+                    roles: image.roles,
+                    newRootKeyIDs: repository.newRootKeyIDs
+                )
+            }
         }
     }
 }
