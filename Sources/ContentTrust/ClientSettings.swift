@@ -75,6 +75,7 @@ package struct ClientSettings: Sendable {
         server.authorityFiles = named.isEmpty ? self.dockerAuthorities(of: server.url) : named
         server.certificateFile = self.configuration?.certificateFile
         server.privateKeyFile = self.configuration?.privateKeyFile
+        server.proxies = ProxyEnvironment(self.environment)
         server.userAgent = "hallmark"
         return server
     }
@@ -116,6 +117,7 @@ package struct ClientSettings: Sendable {
     /// - Throws: ``ContentTrustError`` with code `configuration` for a certificate that cannot be read.
     package func registryConfiguration(for registry: String) throws -> RegistryClientConfiguration {
         var configuration = RegistryClientConfiguration()
+        configuration.proxies = ProxyEnvironment(self.environment)
         let folders = ["/etc/docker/certs.d/\(registry)", self.dockerDirectory + "/certs.d/\(registry)"]
         let found = folders.flatMap { folder in
             ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])

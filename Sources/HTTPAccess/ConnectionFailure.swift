@@ -46,6 +46,12 @@ package struct ConnectionFailure: Sendable, Hashable, CustomStringConvertible {
         } else if text.contains("WRONG_VERSION_NUMBER") || text.contains("HTTP_REQUEST") {
             self.kind = .noTLS
             self.description = "no TLS is spoken there" + (noTLSAdvice.map { "; \($0)" } ?? "")
+        } else if let error = error as? HTTPClientError, error == .proxyAuthenticationRequired {
+            self.kind = .other
+            self.description = "the proxy asks for credentials: name it as http://USER:PASSWORD@HOST:PORT in its variable"
+        } else if let error = error as? HTTPClientError, error == .invalidProxyResponse {
+            self.kind = .other
+            self.description = "the proxy refuses to connect to \(server); NO_PROXY names hosts to be asked without it"
         } else {
             self.kind = .other
             self.description = text.printable(limit: 500)

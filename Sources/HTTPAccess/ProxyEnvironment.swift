@@ -35,6 +35,7 @@ package struct ProxyEnvironment: Sendable {
             var name = entry.filter { $0 != " " }.lowercased()[...]
             if name == "*" { return true }
             if name == origin.authority { return true }
+            if let range = AddressRange(name) { return range.contains(host) }
             if name.hasPrefix("*.") { name = name.dropFirst(2) } else if name.hasPrefix(".") { name = name.dropFirst() }
             return !name.isEmpty && (host == name || host.hasSuffix("." + name))
         }

@@ -25,7 +25,7 @@ package final class RegistryClient: Sendable {
     package let registry: String
     let configuration: RegistryClientConfiguration
     let logger: Logger
-    private let http: HTTPClient
+    private let http: HTTPClients
     private let authenticator: Authenticator
     private let authority: HTTPURL.Origin
     private let scheme: Mutex<HTTPURL.Scheme?>
@@ -72,7 +72,7 @@ package final class RegistryClient: Sendable {
             read: configuration.readTimeout
         )
         http.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(1, configuration.maximumConnections)
-        self.http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: http)
+        self.http = HTTPClients(http, proxies: configuration.proxies)
     }
 
     /// Closes all connections; the client cannot be used afterwards.
@@ -340,7 +340,7 @@ extension RegistryClient {
         let deadline = longest ?? (isReading ? self.configuration.answerTimeout : .hours(24))
         let response: HTTPClientResponse
         do {
-            response = try await self.http.execute(final, timeout: deadline)
+            response = try await self.http.execute(final, to: url, deadline: .now() + deadline)
         } catch {
             throw Self.transportError(url, error)
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import HTTPAccess
 package import NIOCore
 package import NIOSSL
 
@@ -19,6 +20,8 @@ package struct RegistryClientConfiguration: Sendable {
     package var scheme: SchemePolicy = .automatic
     /// Certificates to trust besides the system's.
     package var additionalTrustRoots: [NIOSSLCertificate] = []
+    /// Which proxy is asked. None is asked for what is on this machine.
+    package var proxies = ProxyEnvironment([:])
     /// How long a connection may take to come up.
     package var connectTimeout: TimeAmount = .seconds(10)
     /// The most connections at once; requests beyond wait for one, no longer than ``connectTimeout``.

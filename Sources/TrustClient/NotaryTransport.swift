@@ -31,6 +31,8 @@ package struct NotaryServer: Sendable {
     package var privateKeyFile: String?
     /// What to make of the server's certificate.
     package var verification: Verification = .full
+    /// Which proxy is asked. None is asked for what is on this machine.
+    package var proxies = ProxyEnvironment([:])
     /// When to give up.
     package var limits = TransferLimits()
     /// What the client calls itself.
@@ -78,7 +80,7 @@ package final class NotaryTransport: TrustTransport {
     /// The server.
     package let server: NotaryServer
 
-    private let client: HTTPClient
+    private let client: HTTPClients
     private let authenticator: Authenticator
     private let uptime: @Sendable () -> NIODeadline
 
@@ -101,13 +103,13 @@ package final class NotaryTransport: TrustTransport {
         uptime: @escaping @Sendable () -> NIODeadline = { .now() }
     ) throws {
         self.server = server
-        self.client = HTTPClient(
-            eventLoopGroupProvider: .singleton,
-            configuration: .plainSpoken(
+        self.client = HTTPClients(
+            .plainSpoken(
                 tls: try server.tlsConfiguration(),
                 connect: server.limits.connect,
                 read: server.limits.idle
-            )
+            ),
+            proxies: server.proxies
         )
         self.authenticator = Authenticator(
             server: "the trust server",
@@ -284,8 +286,11 @@ package final class NotaryTransport: TrustTransport {
     /// Sends one request and takes the reply, or an error's beginning.
     private func execute(_ request: HTTPClientRequest, limit: Int) async throws -> HTTPReply {
         do {
+            guard let url = HTTPURL(request.url) else {
+                throw TrustClientError(.invalid, "\(request.url.prefix(300)) is not a URL that can be asked")
+            }
             let deadline = NIODeadline.now() + self.server.limits.response
-            let response = try await self.client.execute(request, deadline: deadline)
+            let response = try await self.client.execute(request, to: url, deadline: deadline)
             let status = Int(response.status.code)
             let reader = BoundedBody(limits: self.server.limits, uptime: self.uptime)
             let body =

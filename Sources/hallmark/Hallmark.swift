@@ -18,15 +18,26 @@ struct Hallmark: AsyncParsableCommand {
             20 cannot reach the server; 21 not authorised; 130 interrupted.
             """,
         version: HallmarkVersion.current,
-        subcommands: [
+        subcommands: Self.asked(among: [
             Serve.self, ConfigCommand.self, User.self, RegistryCommand.self, Backup.self, Restore.self,
             Push.self, Pull.self, Copy.self, Inspect.self,
             Init.self, Add.self, AddHash.self, Remove.self, Publish.self, Refresh.self, List.self, Lookup.self,
             Verify.self,
             Status.self, Reset.self, Witness.self, Delete.self, Sign.self, Rescue.self, Move.self,
             DelegationCommand.self, Key.self,
-        ]
+        ])
     )
+
+    /// Only the verb that the arguments begin with: the parser asks each for its name and more, and what Swift's runtime looks
+    /// up of a type for the first time takes it longer than a server's answer. All of them, where it is not that simple.
+    private static func asked(among verbs: [any ParsableCommand.Type]) -> [any ParsableCommand.Type] {
+        guard let first = CommandLine.arguments.dropFirst().first else { return verbs }
+        let named = verbs.filter { verb in
+            // What the parser would make of a type's name of one word.
+            (verb.configuration.commandName ?? _typeName(verb, qualified: false).lowercased()) == first
+        }
+        return named.isEmpty ? verbs : named
+    }
 
     static func main() async {
         StandardStreams.ensureOpen()

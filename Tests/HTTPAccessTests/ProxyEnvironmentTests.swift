@@ -22,6 +22,11 @@ struct ProxyEnvironmentTests {
             (["all_proxy": "http://p:1", "NO_PROXY": "*"], "http://a/", nil),
             (["all_proxy": "http://p:1", "NO_PROXY": "a:8080"], "http://a:8080/", nil),
             (["all_proxy": "http://p:1", "NO_PROXY": "a:8080"], "http://a/", "p:1"),
+            (["all_proxy": "http://p:1", "NO_PROXY": "10.0.0.0/8"], "http://10.1.2.3:8080/", nil),
+            (["all_proxy": "http://p:1", "NO_PROXY": "10.0.0.0/9"], "http://10.128.2.3/", "p:1"),
+            (["all_proxy": "http://p:1", "NO_PROXY": "10.0.0.0/8"], "http://registry.example/", "p:1"),
+            (["all_proxy": "http://p:1", "NO_PROXY": "fd00::/8,10.0.0.0/40"], "http://[fdab::1]/", nil),
+            (["all_proxy": "http://p:1", "NO_PROXY": "0.0.0.0/0"], "http://[fdab::1]/", "p:1"),
             (["all_proxy": "gopher://p:1"], "http://a/", nil), ([:], "http://a/", nil),
         ] as [([String: String], String, String?)]
     )
