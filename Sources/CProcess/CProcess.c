@@ -5,13 +5,18 @@
 
 #include "CProcess.h"
 
-#ifdef __linux__
+#include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#ifdef __linux__
 #include <link.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -71,3 +76,29 @@ void hallmark_begin_writeback(int descriptor, int64_t offset, int64_t count) {
     (void)count;
 }
 #endif
+
+int hallmark_open_terminal(int ours, int *secondary) {
+    int primary = posix_openpt(O_RDWR | O_NOCTTY);
+    if (primary < 0) return -1;
+    const char *name = NULL;
+    int program = -1;
+    if (grantpt(primary) == 0 && unlockpt(primary) == 0 && (name = ptsname(primary)) != NULL) {
+        program = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    }
+    if (program < 0 || fcntl(primary, F_SETFD, FD_CLOEXEC) != 0) {
+        int number = errno;
+        close(primary);
+        if (program >= 0) close(program);
+        errno = number;
+        return -1;
+    }
+    struct winsize size;
+    if (ioctl(ours, TIOCGWINSZ, &size) == 0) ioctl(primary, TIOCSWINSZ, &size);
+    struct termios settings;
+    if (tcgetattr(program, &settings) == 0) {
+        settings.c_oflag &= ~(tcflag_t)OPOST;
+        tcsetattr(program, TCSANOW, &settings);
+    }
+    *secondary = program;
+    return primary;
+}

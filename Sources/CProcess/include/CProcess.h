@@ -23,4 +23,10 @@ void hallmark_release_memory(void);
 /// fsync alone, which has less left to do then. Does nothing where there is no such thing.
 void hallmark_begin_writeback(int descriptor, int64_t offset, int64_t count);
 
+/// Opens a terminal for a program whose output is looked at on its way to ours: of the size of ours, and without a translation of
+/// lines, as ours translates them.
+///
+/// Returns the end to read from and puts the program's end into `secondary`; or -1 with errno set. Both are closed on exec.
+int hallmark_open_terminal(int ours, int *secondary);
+
 #endif

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What docker was asked for, as far as the front has to understand it.
+package struct DockerCommandLine: Sendable, Hashable {
+    /// What is guarded.
+    package enum Verb: Sendable, Hashable {
+        case pull
+        case push
+        case run
+        case create
+        case build
+        case serviceCreate
+        case serviceUpdate
+        /// `plugin install`, `push` and `upgrade`.
+        case plugin
+        /// All else, which docker does by itself.
+        case other
+    }
+
+    /// What stands before the command, as it was typed.
+    package let globalArguments: [String]
+    /// The directory that `--config` names.
+    package let configurationDirectory: String?
+    /// What is asked for.
+    package let verb: Verb
+    /// The words that say so, such as `image pull`.
+    package let words: [String]
+    /// What follows them.
+    package let arguments: [String]
+
+    /// - Parameter arguments: what was typed after `docker`.
+    /// - Throws: ``ScannedArguments/UnknownFlag`` for a flag before the command that cannot be told from its value; ``DockerFrontError``
+    ///   with code `usage`.
+    package init(_ arguments: [String], globalFlags: FlagTable = .global) throws {
+        let scanned = try ScannedArguments(arguments, table: globalFlags, stopsAtFirst: true)
+        let command = scanned.positionals
+        self.globalArguments = Array(arguments.dropLast(command.count))
+        self.configurationDirectory = scanned.value("config")
+        let isAsking = scanned.isSet("help") == true || scanned.isSet("version") == true
+        let (verb, count) = isAsking ? (.other, 0) : try Self.verb(command)
+        self.verb = verb
+        self.words = Array(command.prefix(count))
+        self.arguments = Array(command.dropFirst(count))
+    }
+
+    /// What a command is, and how many of the words say so.
+    private static func verb(_ command: [String]) throws -> (Verb, Int) {
+        guard let first = command.first else { return (.other, 0) }
+        if let verb = self.commands[first] { return (verb, 1) }
+        guard let group = self.groups[first] else { return (.other, 0) }
+        // A flag may stand between the two words.
+        let table = first == "buildx" || first == "builder" ? FlagTable.buildx : .group
+        let rest = Array(command.dropFirst())
+        let scanned: ScannedArguments
+        do {
+            scanned = try ScannedArguments(rest, table: table, stopsAtFirst: true)
+        } catch let unknown as ScannedArguments.UnknownFlag {
+            throw DockerFrontError(.usage, "unknown flag: \(unknown.text) between docker \(first) and its command")
+        }
+        guard let word = scanned.positionals.first, let verb = group[word], scanned.isSet("help") != true else {
+            return (.other, 0)
+        }
+        return (verb, 1 + rest.count - scanned.positionals.count + 1)
+    }
+
+    private static let commands: [String: Verb] = [
+        "pull": .pull, "push": .push, "run": .run, "create": .create, "build": .build,
+    ]
+
+    private static let groups: [String: [String: Verb]] = [
+        "image": ["pull": .pull, "push": .push, "build": .build],
+        "container": ["run": .run, "create": .create],
+        "builder": ["build": .build, "b": .build],
+        "buildx": ["build": .build, "b": .build],
+        "service": ["create": .serviceCreate, "update": .serviceUpdate],
+        "plugin": ["install": .plugin, "push": .plugin, "upgrade": .plugin],
+    ]
+}
