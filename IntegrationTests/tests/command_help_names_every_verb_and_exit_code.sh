@@ -34,3 +34,17 @@ done
 step "the version is one line"
 succeeds hallmark --version
 [[ $OUT =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "no version"
+version=$OUT
+succeeds hallmark version --output json
+json .version "$version"
+
+step "the options of notary stand before the verb as well as behind it, and nothing else does"
+for arguments in "-s https://127.0.0.1:1 -d $PWD/nothing list" "-d=$PWD/nothing delegation -D list" \
+    "list --server https://127.0.0.1:1 -d $PWD/nothing" "delegation --trustDir $PWD/nothing list -s=https://127.0.0.1:1"; do
+    # shellcheck disable=SC2086
+    exits 20 env DOCKER_CONTENT_TRUST_SERVER=https://127.0.0.1:1 HOME="$PWD" hallmark $arguments example.com/a
+done
+for arguments in "--publish list a" "-s" "-s https://127.0.0.1:1" "-s https://127.0.0.1:1 no-such-verb"; do
+    # shellcheck disable=SC2086
+    exits 2 hallmark $arguments
+done

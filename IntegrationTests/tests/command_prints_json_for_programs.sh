@@ -79,6 +79,12 @@ json '[.target.name, .target.length, .target.role, .trust.firstUse.rootKeys]' "[
 succeeds hallmark_of bob verify $gun a/file file --output json -o copy
 json '.target.hashes.sha256' "$(sha256sum <file | cut -d' ' -f1)"
 cmp file copy
+printf '{"z": [1, true, null], "a": {"b": "c"}}' >custom
+succeeds hallmark_of alice add $gun a/custom file --custom custom --publish
+succeeds hallmark_of bob lookup $gun a/custom --output json
+json '.target.custom' '{"a":{"b":"c"},"z":[1,true,null]}'
+succeeds hallmark_of bob list $gun --output json
+json '[.targets[] | [.name, has("custom")]]' '[["a/custom",true],["a/file",false]]'
 succeeds as alice hallmark delegation list $gun --output json
 json '[.name, .delegations]' "[\"$gun\",[]]"
 succeeds hallmark_of alice delete $gun --output json

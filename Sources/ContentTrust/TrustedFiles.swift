@@ -38,12 +38,7 @@ package struct TrustedFiles: Sendable {
     /// - Throws: `TrustClientError`, with code `notSigned` when no role that may has signed it.
     package func lookup(_ gun: GUN, _ name: String) async throws -> Answer<FoundTarget> {
         try await self.ask(gun) { collection in
-            guard let found = try await collection.lookup(name) else {
-                throw TrustClientError(
-                    .notSigned,
-                    "no valid trust data for \(name) in \(gun): nobody who may has signed it"
-                )
-            }
+            guard let found = try await collection.lookup(name) else { throw collection.notSigned(name) }
             return found
         }
     }

@@ -104,7 +104,10 @@ extension CollectionEditor {
                     "\(role) may not hold \(change.path): its paths are \(paths.isEmpty ? "none" : paths)"
                 )
             }
-            targets.targets[change.path] = try change.target()
+            let file = try change.target()
+            // As notary: what is signed already is not signed again, unless it is time to.
+            guard targets.targets[change.path] != file || self.isNearExpiry(targets.expires) else { return }
+            targets.targets[change.path] = file
         }
         self.targets[role] = targets
         self.changed.insert(role)

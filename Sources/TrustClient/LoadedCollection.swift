@@ -105,10 +105,7 @@ extension LoadedCollection {
     /// - Throws: ``TrustClientError`` with code `notSigned` when it is found nowhere, or in another role.
     package mutating func lookupReleased(_ name: String) async throws -> FoundTarget {
         guard let found = try await self.lookup(name, in: [.releases, .targets]) else {
-            throw TrustClientError(
-                .notSigned,
-                "no valid trust data for \(name) in \(self.gun): nobody who may has signed it"
-            )
+            throw self.notSigned(name)
         }
         guard found.role == .releases || found.role == .targets else {
             throw TrustClientError(
@@ -118,6 +115,16 @@ extension LoadedCollection {
             )
         }
         return found
+    }
+
+    /// That nobody who may has signed a name; and which roles might have, that were left out.
+    package func notSigned(_ name: String) -> TrustClientError {
+        let skipped = self.warnings.filter { if case .delegationSkipped = $0 { true } else { false } }
+        let reasons = ["nobody who may has signed it"] + skipped.map(\.description)
+        return TrustClientError(
+            .notSigned,
+            "no valid trust data for \(name) in \(self.gun): \(reasons.joined(separator: "; "))"
+        )
     }
 
     private mutating func search(_ name: String, from start: RoleName) async throws -> FoundTarget? {

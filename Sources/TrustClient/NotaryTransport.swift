@@ -152,7 +152,12 @@ package final class NotaryTransport: TrustTransport {
         limit: Int
     ) async throws -> [UInt8] {
         let path = TrustPath.metadata(gun, role, reference)
-        let reply = try await self.send(.GET, path, access: Access(gun, [.pull]), limit: limit)
+        let reply: HTTPReply
+        do {
+            reply = try await self.send(.GET, path, access: Access(gun, [.pull]), limit: limit)
+        } catch let error as TrustClientError where error.code == .rollback {
+            throw TrustClientError(.rollback, "\(gun): \(role): \(error.message)")
+        }
         guard reply.status == 200 else {
             if reply.status == 404 {
                 throw TrustClientError(.noTrustData, "the trust server does not have \(role) of \(gun)")

@@ -25,6 +25,7 @@ struct Hallmark: AsyncParsableCommand {
             Verify.self,
             Status.self, Reset.self, Witness.self, Delete.self, Sign.self, Rescue.self, Move.self,
             DelegationCommand.self, Key.self,
+            Version.self,
         ])
     )
 
@@ -49,7 +50,9 @@ struct Hallmark: AsyncParsableCommand {
 
     private static func parseAndRun() async {
         do {
-            var command = try Self.parseAsRoot()
+            var command = try Self.parseAsRoot(
+                LeadingOptions.moved(Array(CommandLine.arguments.dropFirst()), of: Self.self)
+            )
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {

@@ -66,7 +66,7 @@ extension TrustedCollection {
         guard let old = self.root, self.timestamp == nil, self.rotatedRoles.isEmpty else {
             throw self.misuse("no remembered root is trusted, or the update has begun")
         }
-        let candidate = try UnverifiedMetadata(bytes, format: self.format)
+        let candidate = try self.unverified(bytes, .root)
         let new = try self.trust.verify(candidate, after: old.payload, at: self.now)
         try self.requireNotOlder(new, than: old, .root)
         self.root = new
@@ -81,7 +81,7 @@ extension TrustedCollection {
         guard bytes.count <= WireFormat.rootLimit else {
             throw TUFError(.tooLarge, role: .root, "has more than \(WireFormat.rootLimit) bytes")
         }
-        let candidate = try UnverifiedMetadata(bytes, format: self.format)
+        let candidate = try self.unverified(bytes, .root)
         let new = try self.trust.verify(candidate, after: self.root?.payload, at: self.now)
         if let old = self.root {
             try self.requireNotOlder(new, than: old, .root)
@@ -218,7 +218,16 @@ extension TrustedCollection {
         guard bytes.count <= limit else { throw TUFError(.tooLarge, role: role, "has more than \(limit) bytes") }
         let keys = try self.requireRoot().payload.keys(of: role)
         if let known, known.covers(bytes, by: keys) { return known }
-        return try UnverifiedMetadata(bytes, format: self.format).verified(by: keys)
+        return try self.unverified(bytes, role).verified(by: keys)
+    }
+
+    /// What is not even metadata is refused in the name of the role that it was to be.
+    private func unverified(_ bytes: [UInt8], _ role: RoleName) throws -> UnverifiedMetadata {
+        do {
+            return try UnverifiedMetadata(bytes, format: self.format)
+        } catch let error as TUFError where error.role == nil {
+            throw TUFError(error.code, role: role, "is no metadata: \(error.message)")
+        }
     }
 
     private func requireNotOlder<Content>(
@@ -306,7 +315,7 @@ extension TrustedCollection {
         try listed.verify(bytes, role: role, format: self.format)
         let keys = try keys()
         let known = self.oldTargets[role].flatMap { $0.covers(bytes, by: keys) ? $0 : nil }
-        let new = try known ?? UnverifiedMetadata(bytes, format: self.format).verified(by: keys)
+        let new = try known ?? self.unverified(bytes, role).verified(by: keys)
         try self.require(listed.version, is: new.payload.version, role)
         return new
     }

@@ -24,14 +24,16 @@ struct List: AsyncParsableCommand {
     var collection: CollectionArgument
 
     @Option(
-        name: [.customShort("r"), .long],
+        name: [.customShort("r"), .customLong("roles")],
         parsing: .singleValue,
         help: ArgumentHelp(
-            "Only what this role and (of a collection) those below it list; may be repeated.",
+            "Only what this role and (of a collection) those below it list: repeated, or with commas.",
             valueName: "role"
         )
     )
-    var roles: [String] = []
+    var roleLists: [String] = []
+
+    private var roles: [String] { self.roleLists.flatMap { $0.split(separator: ",").map(String.init) } }
 
     @OptionGroup var remote: RemoteRepositoryOptions
     @OptionGroup var trust: TrustOptions
@@ -119,6 +121,8 @@ struct TargetReport: Encodable {
     let hashes: [String: String]
     let length: Int64
     let role: String
+    /// What its publisher says of it; nil for nothing.
+    let custom: CustomReport?
 
     init(_ name: String, _ file: TargetFile, _ role: RoleName) {
         self.name = name
@@ -128,5 +132,25 @@ struct TargetReport: Encodable {
         )
         self.length = file.length
         self.role = role.text
+        self.custom = file.custom.map { CustomReport(value: $0) }
+    }
+}
+
+/// A target's custom data, as it was signed.
+struct CustomReport: Encodable {
+    let value: JSONValue
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self.value {
+        case .null: try container.encodeNil()
+        case .bool(let value): try container.encode(value)
+        case .integer(let value): try container.encode(value)
+        case .string(let value): try container.encode(value)
+        case .array(let elements): try container.encode(elements.map { Self(value: $0) })
+        case .object(let members):
+            let reports = members.map { ($0.key, Self(value: $0.value)) }
+            try container.encode(Dictionary(reports, uniquingKeysWith: { first, _ in first }))
+        }
     }
 }
