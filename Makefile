@@ -1,7 +1,7 @@
 # `make demo` shows the main job, `make test` proves it; both install what they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: build release demo test test-dependencies unit-test integration-test conformance-test bench fuzz format lint docs clean
+.PHONY: build release demo install man completions test test-dependencies unit-test integration-test conformance-test bench fuzz format lint docs clean
 
 HALLMARK := $(CURDIR)/.build/debug/hallmark
 # With Swift's libraries linked in: it starts faster, takes less memory, and runs where no Swift is installed.
@@ -16,6 +16,31 @@ build: .build/.dependencies
 
 release: .build/.dependencies
 	$(RELEASE) --product hallmark
+
+# The manual pages, one for each verb, and what makes shells complete: both from the command's own definition. PROGRAM is the
+# binary that is asked, and installed.
+PROGRAM ?= $(CURDIR)/.build-release/release/hallmark
+PREFIX ?= /usr/local
+SHARED = $(DESTDIR)$(PREFIX)/share
+
+$(CURDIR)/.build-release/release/hallmark: release
+
+man: $(PROGRAM)
+	rm -rf man
+	scripts/man $(PROGRAM) man
+
+completions: $(PROGRAM)
+	mkdir -p completions
+	$(PROGRAM) completion bash >completions/hallmark
+	$(PROGRAM) completion zsh >completions/_hallmark
+	$(PROGRAM) completion fish >completions/hallmark.fish
+
+install: man completions
+	install -D --strip --mode 0755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/hallmark
+	install -D --mode 0644 --target-directory $(SHARED)/man/man1 man/*.1
+	install -D --mode 0644 completions/hallmark $(SHARED)/bash-completion/completions/hallmark
+	install -D --mode 0644 completions/_hallmark $(SHARED)/zsh/site-functions/_hallmark
+	install -D --mode 0644 completions/hallmark.fish $(SHARED)/fish/vendor_completions.d/hallmark.fish
 
 demo: build
 	scripts/demo $(HALLMARK)
@@ -64,7 +89,7 @@ docs: build
 	scripts/docs
 
 clean:
-	rm -rf .build .build-release
+	rm -rf .build .build-release man completions
 
 .build/.dependencies: scripts/install-build-dependencies
 	scripts/install-build-dependencies

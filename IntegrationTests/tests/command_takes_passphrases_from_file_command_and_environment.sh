@@ -51,6 +51,27 @@ succeeds as bob hallmark push source "$image:1"
 succeeds as bob env --unset DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE --unset DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE \
     hallmark push source "$image:2"
 
+step "the next line of an open file descriptor; and another place for the keys of a role"
+new_user carol
+image=$REGISTRY/carol/app
+push_as_carol() { as carol env --unset DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE --unset DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE \
+    --unset NOTARY_ROOT_PASSPHRASE --unset NOTARY_TARGETS_PASSPHRASE hallmark push source "$image:$1" "${@:2}"; }
+printf "the root key passphrase\n" >root-passphrase
+printf "a passphrase of carol\nwhat follows\n" >lines
+succeeds push_as_carol 1 --passphrase-fd 7 --passphrase-file root=root-passphrase 7<lines
+succeeds push_as_carol 2 --passphrase-fd targets=7 7<lines
+exits 1 push_as_carol 3 --passphrase-file root-passphrase
+exits 1 push_as_carol 3 --passphrase-file root=root-passphrase
+says NOTARY_TARGETS_PASSPHRASE
+exits 1 push_as_carol 3 --passphrase-fd 77
+says "file descriptor 77"
+exits 2 push_as_carol 3 --passphrase-fd seven
+exec 8<lines
+push_as_carol 4 --passphrase-fd 8 >/dev/null
+read -r rest <&8
+exec 8<&-
+equal "$rest" "what follows" "what is left for others to read"
+
 step "a key on disk is never without encryption"
 plain=$(grep --recursive --files-without-match ENCRYPTED "$(home alice)/.docker/trust/private" || true)
 equal "$plain" "" "files of keys that are not encrypted"

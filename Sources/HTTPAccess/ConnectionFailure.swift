@@ -48,7 +48,8 @@ package struct ConnectionFailure: Sendable, Hashable, CustomStringConvertible {
             self.description = "no TLS is spoken there" + (noTLSAdvice.map { "; \($0)" } ?? "")
         } else if let error = error as? HTTPClientError, error == .proxyAuthenticationRequired {
             self.kind = .other
-            self.description = "the proxy asks for credentials: name it as http://USER:PASSWORD@HOST:PORT in its variable"
+            self.description =
+                "the proxy asks for credentials: name it as http://USER:PASSWORD@HOST:PORT in its variable"
         } else if let error = error as? HTTPClientError, error == .invalidProxyResponse {
             self.kind = .other
             self.description = "the proxy refuses to connect to \(server); NO_PROXY names hosts to be asked without it"

@@ -54,7 +54,7 @@ package final class HTTPClients: Sendable {
             do {
                 let client = self.client(Kind(proxy: proxy, trustsNamedOnly: true))
                 return try await client.execute(request, deadline: deadline)
-            } catch where ConnectionFailure(error, server: "", certificates: nil).kind == .certificateRefused {
+            } catch  where ConnectionFailure(error, server: "", certificates: nil).kind == .certificateRefused {
                 self.state.withLock { _ = $0.needsSystem.insert(url.origin) }
             }
         }

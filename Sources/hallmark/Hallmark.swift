@@ -26,13 +26,15 @@ struct Hallmark: AsyncParsableCommand {
             Status.self, Reset.self, Witness.self, Delete.self, Sign.self, Rescue.self, Move.self,
             DelegationCommand.self, Key.self,
             Version.self,
+            CompletionCommand.self,
         ])
     )
 
     /// Only the verb that the arguments begin with: the parser asks each for its name and more, and what Swift's runtime looks
     /// up of a type for the first time takes it longer than a server's answer. All of them, where it is not that simple.
     private static func asked(among verbs: [any ParsableCommand.Type]) -> [any ParsableCommand.Type] {
-        guard let first = CommandLine.arguments.dropFirst().first else { return verbs }
+        guard let first = CommandLine.arguments.dropFirst().first, first != CompletionCommand.configuration.commandName
+        else { return verbs }
         let named = verbs.filter { verb in
             // What the parser would make of a type's name of one word.
             (verb.configuration.commandName ?? _typeName(verb, qualified: false).lowercased()) == first

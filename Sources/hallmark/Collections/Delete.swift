@@ -16,6 +16,7 @@ struct Delete: AsyncParsableCommand {
 
     @Argument(
         help: ArgumentHelp("The collection's globally unique name.", valueName: "gun"),
+        completion: .collections,
         transform: CollectionArgument.init(argument:)
     )
     var collection: CollectionArgument

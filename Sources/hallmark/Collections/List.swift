@@ -19,6 +19,7 @@ struct List: AsyncParsableCommand {
             "The collection's globally unique name, a repository's directory (/…, ./…, ../…, file:…) or its URL.",
             valueName: "collection"
         ),
+        completion: .collections,
         transform: CollectionArgument.init(argument:)
     )
     var collection: CollectionArgument
@@ -29,7 +30,8 @@ struct List: AsyncParsableCommand {
         help: ArgumentHelp(
             "Only what this role and (of a collection) those below it list: repeated, or with commas.",
             valueName: "role"
-        )
+        ),
+        completion: .roles
     )
     var roleLists: [String] = []
 

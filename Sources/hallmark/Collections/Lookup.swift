@@ -20,6 +20,7 @@ struct Lookup: AsyncParsableCommand {
             "A collection's globally unique name, a repository's directory (/…, ./…, ../…, file:…) or its URL.",
             valueName: "collection"
         ),
+        completion: .collections,
         transform: CollectionArgument.init(argument:)
     )
     var collection: CollectionArgument

@@ -22,6 +22,7 @@ struct Move: AsyncParsableCommand {
 
     @Argument(
         help: ArgumentHelp("The collection's globally unique name.", valueName: "gun"),
+        completion: .collections,
         transform: GUN.init(argument:)
     )
     var gun: GUN

@@ -41,7 +41,11 @@ struct Rescue: AsyncParsableCommand {
     @Option(
         name: .customLong("role"),
         parsing: .singleValue,
-        help: ArgumentHelp("Only this role; may be repeated. The snapshot and the timestamp follow.", valueName: "role")
+        help: ArgumentHelp(
+            "Only this role; may be repeated. The snapshot and the timestamp follow.",
+            valueName: "role"
+        ),
+        completion: .roles
     )
     var roles: [String] = []
 

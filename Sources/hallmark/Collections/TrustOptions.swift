@@ -22,27 +22,47 @@ struct TrustOptions: ParsableArguments {
         help: ArgumentHelp(
             "A CA to trust besides the system's, PEM. Default: those in ~/.docker/tls/HOST:PORT.",
             valueName: "file"
-        )
+        ),
+        completion: .file()
     )
     var tlscacert: String?
 
     @Option(
         name: [.customShort("d"), .customLong("trust-dir"), .customLong("trustDir")],
-        help: ArgumentHelp("Keys and cached metadata. Default: ~/.docker/trust.", valueName: "dir")
+        help: ArgumentHelp("Keys and cached metadata. Default: ~/.docker/trust.", valueName: "dir"),
+        completion: .directory
     )
     var trustDirectory: String?
 
     @Option(
         name: [.customShort("c"), .customLong("config"), .customLong("configFile")],
-        help: ArgumentHelp("A configuration file of notary's, JSON.", valueName: "file")
+        help: ArgumentHelp("A configuration file of notary's, JSON.", valueName: "file"),
+        completion: .file(extensions: ["json"])
     )
     var configurationFile: String?
 
     @Option(
         name: .customLong("passphrase-file"),
-        help: ArgumentHelp("Read the passphrase of keys from the first line of a file.", valueName: "file")
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "Read the passphrase of keys from the first line of a file; of one role's with root=, targets=, snapshot= or delegation= "
+                + "before it. May be repeated.",
+            valueName: "file"
+        ),
+        completion: .file()
     )
-    var passphraseFile: String?
+    var passphraseFiles: [PassphrasePlace] = []
+
+    @Option(
+        name: .customLong("passphrase-fd"),
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "Read it from the next line of an open file descriptor, in the same way.",
+            valueName: "number"
+        ),
+        transform: PassphrasePlace.descriptor(argument:)
+    )
+    var passphraseDescriptors: [PassphrasePlace] = []
 
     @Option(
         name: .customLong("passphrase-command"),
@@ -77,7 +97,8 @@ struct TrustOptions: ParsableArguments {
     var passphrases: any PassphraseSource {
         let environment = ProcessInfo.processInfo.environment
         var sources: [any PassphraseSource] = []
-        if let file = self.passphraseFile { sources.append(PassphraseFile(path: file.expandingTilde)) }
+        sources += self.passphraseDescriptors.sources { PassphraseDescriptor(Int32($0) ?? -1) }
+        sources += self.passphraseFiles.sources { PassphraseFile(path: $0.expandingTilde) }
         if let command = self.passphraseCommand {
             sources.append(
                 PassphraseCommand(command.split(separator: " ").map(String.init), environment: environment)

@@ -25,6 +25,7 @@ struct Verify: AsyncParsableCommand {
             "A collection's globally unique name, a repository's directory (/…, ./…, ../…, file:…) or its URL.",
             valueName: "collection"
         ),
+        completion: .collections,
         transform: CollectionArgument.init(argument:)
     )
     var collection: CollectionArgument
@@ -32,7 +33,10 @@ struct Verify: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("On a trust server: the name that it was signed under.", valueName: "target"))
     var target: String?
 
-    @Argument(help: ArgumentHelp("On a trust server: the content, in place of standard input.", valueName: "file"))
+    @Argument(
+        help: ArgumentHelp("On a trust server: the content, in place of standard input.", valueName: "file"),
+        completion: .file()
+    )
     var file: String?
 
     @Option(

@@ -23,7 +23,8 @@ struct Witness: AsyncParsableCommand {
         help: ArgumentHelp(
             "targets or delegated roles; in a directory root, snapshot and timestamp as well.",
             valueName: "role"
-        )
+        ),
+        completion: .roles
     )
     var roles: [String]
     @Flag(name: [.customShort("p"), .long], help: "Publish at once, with all that is staged.")

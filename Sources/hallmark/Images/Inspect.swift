@@ -14,6 +14,7 @@ struct Inspect: AsyncParsableCommand {
 
     @Argument(
         help: ArgumentHelp("REGISTRY/NAME, or with :TAG for that one.", valueName: "image"),
+        completion: .collections,
         transform: InspectedImage.init(argument:)
     )
     var image: InspectedImage

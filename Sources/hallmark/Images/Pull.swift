@@ -16,7 +16,11 @@ struct Pull: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("REGISTRY/NAME:TAG", valueName: "image"), transform: ImageReference.init(argument:))
+    @Argument(
+        help: ArgumentHelp("REGISTRY/NAME:TAG", valueName: "image"),
+        completion: .collections,
+        transform: ImageReference.init(argument:)
+    )
     var image: ImageReference
 
     @Argument(help: ArgumentHelp("A directory or a tar file to write.", valueName: "destination"))

@@ -17,11 +17,16 @@ struct Push: AsyncParsableCommand {
     )
 
     @Argument(
-        help: ArgumentHelp("An OCI image layout or docker-archive: a directory or a tar file.", valueName: "source")
+        help: ArgumentHelp("An OCI image layout or docker-archive: a directory or a tar file.", valueName: "source"),
+        completion: .file()
     )
     var source: String
 
-    @Argument(help: ArgumentHelp("REGISTRY/NAME:TAG", valueName: "image"), transform: ImageReference.init(argument:))
+    @Argument(
+        help: ArgumentHelp("REGISTRY/NAME:TAG", valueName: "image"),
+        completion: .collections,
+        transform: ImageReference.init(argument:)
+    )
     var image: ImageReference
 
     @Option(

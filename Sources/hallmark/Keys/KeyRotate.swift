@@ -31,7 +31,8 @@ struct KeyRotate: AsyncParsableCommand {
         help: ArgumentHelp(
             "root, targets, snapshot or timestamp; in a directory a delegated role too.",
             valueName: "role"
-        )
+        ),
+        completion: .roles
     )
     var role: String
 
@@ -58,7 +59,8 @@ struct KeyRotate: AsyncParsableCommand {
     @Option(
         name: .customLong("remove"),
         parsing: .singleValue,
-        help: ArgumentHelp("Only remove this key; may be repeated.", valueName: "id")
+        help: ArgumentHelp("Only remove this key; may be repeated.", valueName: "id"),
+        completion: .keyIDs
     )
     var removed: [String] = []
 

@@ -61,7 +61,9 @@ enum ExitStatus: Int32, Sendable {
             "The registry, or who is between, does not serve what was signed; nothing of it was kept."
         case .unauthorised:
             "docker login REGISTRY keeps credentials that hallmark takes too."
-        case .failure, .usage, .signature, .unreachable, .interrupted:
+        case .unreachable:
+            "--server or DOCKER_CONTENT_TRUST_SERVER names a trust server, HTTPS_PROXY a proxy on the way to servers."
+        case .failure, .usage, .signature, .interrupted:
             nil
         }
     }

@@ -88,6 +88,7 @@ struct CollectionOperand: ParsableArguments {
             "A collection's globally unique name, or a repository's directory: /…, ./…, ../… or file:….",
             valueName: "collection"
         ),
+        completion: .collections,
         transform: CollectionArgument.init(argument:)
     )
     var collection: CollectionArgument

@@ -22,7 +22,10 @@ struct DelegationCommand: AsyncParsableCommand {
 
 /// The keys of a delegation.
 struct DelegationKeys: ParsableArguments {
-    @Argument(help: ArgumentHelp("Public keys, PEM; on a trust server certificates as well.", valueName: "key-file"))
+    @Argument(
+        help: ArgumentHelp("Public keys, PEM; on a trust server certificates as well.", valueName: "key-file"),
+        completion: .file()
+    )
     var files: [String] = []
 
     @Flag(help: "In a directory: make a key in the trust directory for it.")
@@ -97,7 +100,7 @@ struct DelegationAdd: AsyncParsableCommand {
     )
 
     @OptionGroup var operand: CollectionOperand
-    @Argument(help: ArgumentHelp("The role that is trusted with these paths.", valueName: "role"))
+    @Argument(help: ArgumentHelp("The role that is trusted with these paths.", valueName: "role"), completion: .roles)
     var role: String
     @OptionGroup var keys: DelegationKeys
 

@@ -21,9 +21,9 @@ struct DelegationRemove: AsyncParsableCommand {
     )
 
     @OptionGroup var operand: CollectionOperand
-    @Argument(help: ArgumentHelp("The role.", valueName: "role"))
+    @Argument(help: ArgumentHelp("The role.", valueName: "role"), completion: .roles)
     var role: String
-    @Argument(help: ArgumentHelp("Keys to remove.", valueName: "key-id"))
+    @Argument(help: ArgumentHelp("Keys to remove.", valueName: "key-id"), completion: .keyIDs)
     var keys: [String] = []
     @Option(parsing: .singleValue, help: ArgumentHelp("A path to remove; may be repeated.", valueName: "path"))
     var paths: [String] = []

@@ -13,6 +13,7 @@ import TUFRepository
 struct RepositoryArgument: ParsableArguments {
     @Argument(
         help: ArgumentHelp("The repository's directory: /…, ./…, ../… or file:….", valueName: "directory"),
+        completion: .directory,
         transform: CollectionArgument.init(argument:)
     )
     var collection: CollectionArgument

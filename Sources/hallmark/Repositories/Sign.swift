@@ -53,7 +53,11 @@ struct Sign: AsyncParsableCommand {
     @Option(
         name: .customLong("key"),
         parsing: .singleValue,
-        help: ArgumentHelp("Sign with this key alone; may be repeated. Default: all that are at hand.", valueName: "id")
+        help: ArgumentHelp(
+            "Sign with this key alone; may be repeated. Default: all that are at hand.",
+            valueName: "id"
+        ),
+        completion: .keyIDs
     )
     var keys: [String] = []
 

@@ -17,7 +17,8 @@ struct TargetOptions: ParsableArguments {
             "The role that lists it. Default: in a directory the bin for its path where there are bins, else targets. On a trust "
                 + "server there may be several: repeated, or with commas.",
             valueName: "role"
-        )
+        ),
+        completion: .roles
     )
     var roles: [String] = []
 
@@ -81,7 +82,7 @@ struct Add: AsyncParsableCommand {
     @OptionGroup var operand: CollectionOperand
     @Argument(help: ArgumentHelp("What readers ask for.", valueName: "target"))
     var path: String
-    @Argument(help: ArgumentHelp("The content.", valueName: "file"))
+    @Argument(help: ArgumentHelp("The content.", valueName: "file"), completion: .file())
     var file: String
     @OptionGroup var target: TargetOptions
     @OptionGroup var custom: CustomOption
