@@ -118,6 +118,7 @@ final class FaultyTrustServer: HTTPResponder {
 
     private let server: any HTTPResponder
     private let state = Mutex<(fault: Fault, timestamps: [String: HTTPResponse])>((.none, [:]))
+    private let publishes = Mutex(0)
 
     init(_ server: any HTTPResponder) {
         self.server = server
@@ -125,7 +126,16 @@ final class FaultyTrustServer: HTTPResponder {
 
     func set(_ fault: Fault) { self.state.withLock { $0.fault = fault } }
 
+    /// How many times somebody has published since this was asked last.
+    func takePublishes() -> Int {
+        self.publishes.withLock { count in
+            defer { count = 0 }
+            return count
+        }
+    }
+
     func respond(to request: HTTPRequest) async throws -> HTTPResponse {
+        if request.method == .POST, request.path.hasSuffix("/_trust/tuf/") { self.publishes.withLock { $0 += 1 } }
         let (fault, old) = self.state.withLock { ($0.fault, $0.timestamps[request.path]) }
         if fault == .refusesUploads, request.method == .POST { return HTTPResponse(status: .serviceUnavailable) }
         if fault == .replaysTimestamp, let old { return old }
