@@ -15,6 +15,10 @@ package struct ContentTrustError: Error, Sendable, CustomStringConvertible {
         case signer
         /// A signer without whom tags would stop counting.
         case lastSigner
+        /// An engine that refuses, or is not as expected.
+        case engine
+        /// An engine that does not answer.
+        case engineUnreachable
     }
 
     package let code: Code

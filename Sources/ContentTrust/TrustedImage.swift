@@ -8,6 +8,8 @@ package import TrustClient
 package struct TrustedImage: Sendable {
     /// The reference that was asked for.
     package let reference: ImageReference
+    /// The tags that mean it, of those that were asked about: one, or with a reference by digest all that do.
+    package let tags: [Tag]
     /// The manifest's digest, as it was signed.
     package let digest: Digest
     /// The manifest's size in bytes, as it was signed.

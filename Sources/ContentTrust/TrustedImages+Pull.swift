@@ -50,6 +50,41 @@ extension TrustedImages {
         }
     }
 
+    /// Pulls what a tag means into an engine: everything is fetched and verified on this machine first, and then handed over.
+    /// - Parameters:
+    ///   - platform: of an index, the image that suits this; nil for the engine's machine.
+    ///   - name: what the engine is to call it; nil for the tag that was asked for, or with a digest the tags that mean it.
+    ///   - temporaryDirectory: where it is kept meanwhile, in a directory of its own.
+    /// - Throws: as ``pull(_:platform:into:progress:)``; ``ContentTrustError`` with code `engine` or `engineUnreachable`.
+    package func pull(
+        _ reference: ImageReference,
+        platform: Platform? = nil,
+        into engine: some ImageEngine,
+        as name: ImageReference? = nil,
+        temporaryDirectory: String,
+        progress: @escaping TransferProgress = { _ in }
+    ) async throws -> (trusted: TrustedImage, pulled: Descriptor, names: [ImageReference]) {
+        // Before anything is fetched: an engine that is not there takes nothing.
+        let native = try await engine.platform()
+        let trusted = try await self.resolve(reference)
+        let names = name.map { [$0] } ?? trusted.tags.map { reference.with(tag: $0) }
+        let directory = try TemporaryFolder(in: temporaryDirectory)
+        defer { directory.remove() }
+        let layout = directory.path + "/image"
+        let pulled = try await self.withRegistry(of: reference) { registry in
+            try await ImagePuller(client: registry, progress: progress).pull(
+                trusted.digest,
+                size: trusted.size,
+                from: reference.repository,
+                platform: platform ?? native,
+                into: try ImageDestination(path: layout, format: .ociLayout),
+                names: []
+            )
+        }
+        try await engine.load(layout, pulled, names: names)
+        return (trusted, pulled, names)
+    }
+
     /// Writers that were stopped remove their own files meanwhile, and a file that has just gone ends a removal: so it is tried
     /// again while there is something left.
     private static func remove(_ path: String) {

@@ -41,8 +41,7 @@ extension TrustedImages {
             return (source, try source.image(named: name))
         }
         let pushed = try await self.push(
-            source,
-            [ImageToPush(image: image.descriptor, reference: reference.with(tag: tag))],
+            [ImageToPush(image.descriptor, in: source, as: reference.with(tag: tag))],
             progress: progress
         )
         guard let only = pushed.first else { throw ContentTrustError(.reference, "\(path) has no image to push") }
@@ -53,11 +52,14 @@ extension TrustedImages {
     package struct ImageToPush: Sendable {
         /// Its manifest or index.
         package let image: Descriptor
+        /// Where its bytes are.
+        package let source: ImageSource
         /// Its tag in a registry.
         package let reference: ImageReference
 
-        package init(image: Descriptor, reference: ImageReference) {
+        package init(_ image: Descriptor, in source: ImageSource, as reference: ImageReference) {
             self.image = image
+            self.source = source
             self.reference = reference
         }
     }
@@ -65,7 +67,6 @@ extension TrustedImages {
     /// Pushes images, and then signs all their tags: one publish for each collection.
     /// - Throws: as ``push(_:image:to:temporaryDirectory:progress:)``.
     package func push(
-        _ source: ImageSource,
         _ images: [ImageToPush],
         _ options: SigningOptions = SigningOptions(),
         progress: @escaping TransferProgress = { _ in }
@@ -79,13 +80,13 @@ extension TrustedImages {
                 mediaType: $0.image.mediaType
             )
         }
-        for target in targets {
-            try await self.withRegistry(of: target.reference) { registry in
+        for image in images {
+            try await self.withRegistry(of: image.reference) { registry in
                 _ = try await ImagePusher(client: registry, progress: progress).push(
-                    source,
-                    Descriptor(mediaType: target.mediaType ?? .imageManifest, digest: target.digest, size: target.size),
-                    to: target.reference.repository,
-                    tag: target.reference.tag
+                    image.source,
+                    image.image,
+                    to: image.reference.repository,
+                    tag: image.reference.tag
                 )
             }
         }

@@ -33,14 +33,13 @@ package struct TrustedImages: Sendable {
 
     // MARK: Reading
 
-    /// What a tag means now.
-    /// - Throws: `TrustClientError`; ``ContentTrustError`` with code `reference` for a reference by digest.
+    /// What a tag means now. By digest: which signed tags mean it; with a tag and a digest, whether that tag does.
+    /// - Throws: `TrustClientError`, with code `notSigned` for a digest that no signed tag means; ``ContentTrustError``.
     package func resolve(_ reference: ImageReference) async throws -> TrustedImage {
-        let tag = try Self.tag(of: reference)
-        return try await self.withCollection(of: reference) { client in
+        try await self.withCollection(of: reference) { client in
             var collection = try await client.update()
-            let found = try await collection.lookupReleased(tag.description)
-            guard let digest = found.file.manifestDigest else {
+            let found = try await Self.released(reference, in: &collection)
+            guard let first = found.first, let digest = first.file.manifestDigest else {
                 throw ContentTrustError(
                     .notAnImage,
                     "\(reference.familiarDescription) is signed without a SHA-256 digest: it is no image"
@@ -48,9 +47,10 @@ package struct TrustedImages: Sendable {
             }
             return TrustedImage(
                 reference: reference,
+                tags: found.compactMap { try? Tag($0.name) },
                 digest: digest,
-                size: found.file.length,
-                role: found.role,
+                size: first.file.length,
+                role: first.role,
                 freshness: collection.freshness,
                 firstUse: collection.firstUse,
                 warnings: collection.warnings
@@ -58,16 +58,52 @@ package struct TrustedImages: Sendable {
         }
     }
 
-    /// Everything that is signed of a repository; with `tag`, only what is said of that one.
+    /// The targets that are meant, one at least.
+    private static func released(
+        _ reference: ImageReference,
+        in collection: inout LoadedCollection
+    ) async throws -> [FoundTarget] {
+        guard let digest = reference.digest else {
+            return [try await collection.lookupReleased((reference.tag ?? .latest).description)]
+        }
+        if let tag = reference.tag {
+            let found = try await collection.lookupReleased(tag.description)
+            guard found.file.manifestDigest == digest else {
+                throw TrustClientError(
+                    .notSigned,
+                    "\(reference.familiarName):\(tag) is signed as \(found.file.manifestDigest?.description ?? "no image"), not as "
+                        + "\(digest)"
+                )
+            }
+            return [found]
+        }
+        let found = try await collection.listReleased().filter { $0.file.manifestDigest == digest }
+        guard !found.isEmpty else {
+            throw TrustClientError(
+                .notSigned,
+                "no signed tag of \(collection.gun) means \(digest): it may have been one's, and is not any more"
+            )
+        }
+        return found
+    }
+
+    /// Everything that is signed of a repository; with `tag` or `digest`, only the tags that are named so or mean this.
     /// - Throws: `TrustClientError`, with code `notSigned` when there is no such tag.
-    package func inspect(_ repository: ImageReference, tag: Tag? = nil) async throws -> TrustedRepository {
+    package func inspect(
+        _ repository: ImageReference,
+        tag: Tag? = nil,
+        digest: Digest? = nil
+    ) async throws -> TrustedRepository {
         try await self.withCollection(of: repository) { client in
             var collection = try await client.update()
             let released = try await collection.listReleased()
             let entries = try await collection.entries()
-            let tags = released.filter { tag == nil || $0.name == tag?.description }
-            if let tag, tags.isEmpty {
-                throw TrustClientError(.notSigned, "no valid trust data for \(tag) in \(collection.gun)")
+            let tags = released.filter {
+                (tag == nil || $0.name == tag?.description) && (digest == nil || $0.file.manifestDigest == digest)
+            }
+            if tags.isEmpty, tag != nil || digest != nil {
+                let wanted = [tag?.description, digest?.description].compactMap { $0 }.joined(separator: "@")
+                throw TrustClientError(.notSigned, "no valid trust data for \(wanted) in \(collection.gun)")
             }
             return TrustedRepository(
                 gun: collection.gun.text,

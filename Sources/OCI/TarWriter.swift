@@ -76,7 +76,7 @@ final class TarWriter {
         return Array((String(length) + body).utf8)
     }
 
-    private static func header(name: String, size: Int64, type: UInt8) -> [UInt8] {
+    static func header(name: String, size: Int64, type: UInt8) -> [UInt8] {
         var header = [UInt8](repeating: 0, count: 512)
         func put(_ bytes: some Collection<UInt8>, _ offset: Int) {
             header.replaceSubrange(offset..<(offset + bytes.count), with: bytes)

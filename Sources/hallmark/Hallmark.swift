@@ -20,7 +20,7 @@ struct Hallmark: AsyncParsableCommand {
         version: HallmarkVersion.current,
         subcommands: Self.asked(among: [
             Serve.self, ConfigCommand.self, User.self, RegistryCommand.self, Backup.self, Restore.self,
-            Push.self, Pull.self, Copy.self, Inspect.self,
+            Push.self, Pull.self, Copy.self, Inspect.self, Revoke.self, SignerCommand.self,
             Init.self, Add.self, AddHash.self, Remove.self, Publish.self, Refresh.self, List.self, Lookup.self,
             Verify.self,
             Status.self, Reset.self, Witness.self, Delete.self, Sign.self, Rescue.self, Move.self,

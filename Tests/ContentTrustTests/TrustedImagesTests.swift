@@ -311,18 +311,26 @@ struct TrustedImagesTests {
         }
     }
 
-    @Test("a reference by digest has nothing to look up")
+    @Test("by digest an image is pulled if a signed tag means it; a digest that none means any more is refused")
     func byDigest() async throws {
-        let digest = Digest(hashing: [])
-        let settings = try ClientSettings(environment: ["DOCKER_CONFIG": "/nonexistent"])
-        let images = TrustedImages(
-            settings: settings,
-            passphrases: FixedPassphrase(Passphrase("")),
-            logger: silent
-        )
-        let reference = try ImageReference("127.0.0.1:1/app@\(digest)")
-        await #expect { _ = try await images.resolve(reference) } throws: {
-            ($0 as? ContentTrustError)?.code == .reference
+        try await TestServices.run { services in
+            let (alice, bob) = (try services.user("alice"), try services.user("bob"))
+            let image = try services.reference("team/app:v1")
+            let old = try SampleLayout.write(alice.path("old"), "old")
+            let new = try SampleLayout.write(alice.path("new"), "new")
+            try await alice.push(alice.path("old"), to: image)
+            try await alice.push(alice.path("new"), to: image)
+            try await alice.push(alice.path("new"), to: try services.reference("team/app:v2"))
+            let repository = try ImageReference("\(image.gun)@\(new.digest)")
+            let (trusted, pulled) = try await bob.pull(repository, "new")
+            #expect(trusted.tags.map(\.description) == ["v1", "v2"])
+            #expect(pulled.digest == new.digest)
+            #expect(try await bob.images().resolve(image.with(digest: new.digest)).tags.map(\.description) == ["v1"])
+            #expect(try await bob.images().inspect(image, digest: new.digest).tags.map(\.name) == ["v1", "v2"])
+            for refused in [try ImageReference("\(image.gun)@\(old.digest)"), image.with(digest: old.digest)] {
+                #expect(await trustCode { try await bob.pull(refused, "nothing") } == .notSigned)
+            }
+            #expect(!bob.exists("nothing"))
         }
     }
 }

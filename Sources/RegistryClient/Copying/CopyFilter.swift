@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import OCI
+package import OCI
 
 /// Which repositories and tags are copied: those that an inclusion names, or all when there is none, without those that an
 /// exclusion names.
@@ -42,7 +42,8 @@ package struct CopyFilter: Sendable {
             && !self.exclusions.contains { $0.tag == nil && $0.repository.matches(name) }
     }
 
-    func admits(_ repository: RepositoryName, _ tag: Tag) -> Bool {
+    /// Whether a tag of a repository may be copied.
+    package func admits(_ repository: RepositoryName, _ tag: Tag) -> Bool {
         (self.inclusions.isEmpty || self.inclusions.contains { $0.matches(repository, tag) })
             && !self.exclusions.contains { $0.matches(repository, tag) }
     }

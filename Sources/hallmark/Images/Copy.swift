@@ -13,12 +13,18 @@ struct Copy: AsyncParsableCommand {
         discussion: """
             Content is verified while it streams and never held whole; what the destination has is left alone, so running \
             a copy again does only what is missing. Signatures and whatever else refers to an image come along. \
-            Trust is not asked: hallmark pull is for what has to be signed.
+            Without --trust nobody is asked what is signed, and nothing is.
+
+            With --trust, only what is signed in the source is copied, whatever its tags mean in the registry now, and it is \
+            signed in the destination with the keys here: all tags of a repository in one publish. What is signed there as the \
+            same already is left alone.
 
               hallmark copy old.example/app:1.0 new.example/app:1.0     one image, all its platforms
               hallmark copy --all old.example/app new.example/app       a repository with its tags
               hallmark copy --all old.example new.example               a registry, by its catalog
               hallmark copy --all old.example new.example/old           the same, below a name
+              hallmark copy --trust old.example/app:1.0 new.example/app:1.0   what is signed, to be signed
+              hallmark copy --trust --all old.example/app new.example/app     all signed tags
             """
     )
 
@@ -86,17 +92,22 @@ struct Copy: AsyncParsableCommand {
     @Flag(name: .customLong("dst-plain-http"), help: "Speak plain HTTP to the destination.")
     var isDestinationPlain = false
 
+    @Flag(name: .customLong("trust"), help: "Copy what is signed in the source, and sign it in the destination.")
+    var isTrusted = false
+
     @Option(
-        help: ArgumentHelp(
-            "A CA to trust besides the system's, PEM. Default: those in ~/.docker/certs.d/HOST:PORT.",
-            valueName: "file"
-        )
+        name: .customLong("src-server"),
+        help: ArgumentHelp("With --trust, the trust server of the source. Default: as --server.", valueName: "url")
     )
-    var tlscacert: String?
+    var sourceServer: String?
 
-    @Flag(name: [.customShort("D"), .long], help: "Log what is asked of registries, on standard error.")
-    var debug = false
+    @Option(
+        name: .customLong("dst-server"),
+        help: ArgumentHelp("With --trust, that of the destination. Default: as --server.", valueName: "url")
+    )
+    var destinationServer: String?
 
+    @OptionGroup var trust: TrustOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -104,10 +115,25 @@ struct Copy: AsyncParsableCommand {
         guard self.all || (self.include.isEmpty && self.exclude.isEmpty) else {
             throw ValidationError("--include and --exclude choose among what --all copies")
         }
+        for server in [self.sourceServer, self.destinationServer].compactMap({ $0 }) {
+            guard server.hasPrefix("https://") else {
+                throw ValidationError("valid https URL required for trust server, got \(server)")
+            }
+            guard self.isTrusted else { throw ValidationError("--src-server and --dst-server are for --trust") }
+        }
+        if self.isTrusted {
+            guard self.platform == nil else {
+                throw ValidationError("what is signed is the whole index: --trust cannot go with --platform")
+            }
+            guard !self.keepsTags else { throw ValidationError("--trust cannot go with --no-clobber") }
+            if case .registry = try self.task {
+                throw ValidationError("with --trust name repositories: \(self.source)/NAME")
+            }
+        }
         _ = try self.task
     }
 
-    private var task: CopyTask {
+    var task: CopyTask {
         get throws {
             self.all
                 ? try CopyTask(all: self.source, to: self.destination)
@@ -126,6 +152,7 @@ struct Copy: AsyncParsableCommand {
         let filter = CopyFilter(include: self.include, exclude: self.exclude)
         let display = CopyDisplay(isEnabled: self.output.output == .text)
         let chosen = options
+        let trusted = self.isTrusted ? try await TrustedCopy(self, filter) : nil
         let report: CopyReport
         do {
             report = try await Interruption.guarding {
@@ -139,14 +166,20 @@ struct Copy: AsyncParsableCommand {
                     ) { destination in
                         let progress = CopyProgress()
                         let copier = RegistryCopier(from: source, to: destination, options: chosen, progress: progress)
-                        return try await display.showing(progress) { try await task.run(copier, filter) }
+                        return try await display.showing(progress) {
+                            if let trusted { return try await trusted.copy(copier) }
+                            return try await task.run(copier, filter)
+                        }
                     }
                 }
             }
         } catch let error as CommandError where error.code == .interrupted {
             throw CommandError(.interrupted, "interrupted; run it again to copy what is missing")
         }
-        CopyOutput(report, isRehearsal: self.isRehearsal).write(as: self.output.output)
+        let signed = self.isRehearsal ? [] : try await trusted?.sign(after: report) ?? []
+        CopyOutput(report, isRehearsal: self.isRehearsal, signed: trusted == nil ? nil : signed).write(
+            as: self.output.output
+        )
         if let status = CopyOutput.status(report.failures) {
             throw CommandError(status, "\(report.failures.count) of the images could not be copied, or not whole")
         }
@@ -160,13 +193,13 @@ struct Copy: AsyncParsableCommand {
         isDestination: Bool,
         _ body: (RegistryClient) async throws -> Result
     ) async throws -> Result {
-        let settings = try ClientSettings(authorityFile: self.tlscacert)
+        let settings = try self.trust.settings
         var configuration = try settings.registryConfiguration(for: registry)
         configuration.maximumConnections = options.connections
         // Who moves a registry would rather wait than fail.
         configuration.maximumBackoff = .seconds(120)
         if isPlain { configuration.scheme = .http }
-        let level: Logger.Level = self.debug ? .trace : .warning
+        let level: Logger.Level = self.trust.debug ? .trace : .warning
         let client = try RegistryClient(
             registry: registry,
             configuration: configuration,

@@ -4,20 +4,24 @@ import ContentTrust
 import Foundation
 import OCI
 import RegistryClient
+import TUF
 
 /// What `hallmark copy` says in the end.
 struct CopyOutput {
     private let report: CopyReport
     private let isRehearsal: Bool
+    private let signed: [SignedRepository]?
 
-    init(_ report: CopyReport, isRehearsal: Bool) {
+    /// - Parameter signed: what was signed in the destination; nil when nothing was to be.
+    init(_ report: CopyReport, isRehearsal: Bool, signed: [SignedRepository]? = nil) {
         self.report = report
         self.isRehearsal = isRehearsal
+        self.signed = signed
     }
 
     func write(as format: OutputFormat) {
         if format == .json {
-            JSONOutput.write(Report(self.report, isRehearsal: self.isRehearsal))
+            JSONOutput.write(Report(self.report, isRehearsal: self.isRehearsal, signed: self.signed))
             return
         }
         for repository in self.report.repositories {
@@ -25,6 +29,12 @@ struct CopyOutput {
             for failure in repository.failures { Notice.write("hallmark: \(failure.image): \(failure.error)") }
         }
         if self.report.repositories.count > 1 { print(TerminalText.line(self.total)) }
+        guard let signed = self.signed, !self.isRehearsal else { return }
+        for image in signed.flatMap(\.images) {
+            let roles = image.roles.map(\.text).joined(separator: ", ")
+            print("Signed \(image.target.reference.familiarDescription)@\(image.target.digest) as \(roles)")
+        }
+        if signed.isEmpty { print("Nothing to sign: the destination has the same signed") }
     }
 
     /// How the command ends when something failed: as all failures would, or with 1 when they differ.
@@ -94,9 +104,11 @@ struct CopyOutput {
 
         let dryRun: Bool
         let repositories: [Repository]
+        let signed: [SigningReport.Repository]?
 
-        init(_ report: CopyReport, isRehearsal: Bool) {
+        init(_ report: CopyReport, isRehearsal: Bool, signed: [SignedRepository]?) {
             self.dryRun = isRehearsal
+            self.signed = signed.map { SigningReport($0).signed }
             self.repositories = report.repositories.map { repository in
                 Repository(
                     source: repository.source.description,
@@ -115,7 +127,7 @@ struct CopyOutput {
 }
 
 extension CopyReport.Counts {
-    fileprivate mutating func add(_ other: CopyReport.Counts) {
+    mutating func add(_ other: CopyReport.Counts) {
         self.tags += other.tags
         self.manifests += other.manifests
         self.blobs += other.blobs

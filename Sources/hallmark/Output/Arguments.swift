@@ -13,6 +13,12 @@ extension ImageReference {
     }
 }
 
+extension Digest {
+    init(argument: String) throws {
+        self = try usage { try Digest(argument) }
+    }
+}
+
 extension Platform {
     init(argument: String) throws {
         self = try usage { try Platform(argument) }
@@ -33,19 +39,28 @@ extension RoleName {
     }
 }
 
-/// A repository, or one tag of it.
+/// A repository, or one tag or digest of it.
 struct InspectedImage {
     let reference: ImageReference
     /// The tag that was named; nil for all. A reference without a tag means `latest` everywhere else.
     let tag: Tag?
 
+    /// The digest that was named.
+    var digest: Digest? { self.reference.digest }
+
     init(argument: String) throws {
         self.reference = try ImageReference(argument: argument)
-        if let digest = self.reference.digest {
-            throw ValidationError("content trust ties tags to digests: name a tag or a repository, not \(digest)")
-        }
-        let isTagged = argument.split(separator: "/").last?.contains(":") ?? false
+        let name = argument.split(separator: "@", omittingEmptySubsequences: false).first ?? ""
+        let isTagged = name.split(separator: "/").last?.contains(":") ?? false
         self.tag = isTagged ? self.reference.tag : nil
+    }
+
+    /// A repository as a whole.
+    init(repository argument: String) throws {
+        try self.init(argument: argument)
+        guard self.tag == nil, self.digest == nil else {
+            throw ValidationError("\(argument) is one image: name its repository, \(self.reference.gun)")
+        }
     }
 }
 

@@ -80,7 +80,7 @@ enum ExitStatus: Int32, Sendable {
             case let error as RepositoryError: Self(error.code)
             case let error as CeremonyError: Self(error.code)
             case let error as UpdaterError: ExitStatus(rawValue: error.code.exitCode) ?? .failure
-            case let error as ContentTrustError: error.code == .reference ? .usage : .failure
+            case let error as ContentTrustError: Self(error.code)
             case let error as OCIError: error.code == .digestMismatch ? .contentMismatch : .failure
             default: .failure
             }
@@ -101,6 +101,16 @@ enum ExitStatus: Int32, Sendable {
             switch code {
             case .foreignKey, .wrongSignature, .alreadySigned, .otherContent: .signature
             case .invalid, .malformed, .notFound: .failure
+            }
+    }
+
+    private init(_ code: ContentTrustError.Code) {
+        self =
+            switch code {
+            case .reference, .signer: .usage
+            case .tagMoved: .contentMismatch
+            case .engineUnreachable: .unreachable
+            default: .failure
             }
     }
 

@@ -34,7 +34,9 @@ struct Failure {
         // A line each: there may be many.
         let message = self.error is SettingsFailure ? "\(self.error)" : TerminalText.line("\(self.error)")
         // What a repository of one's own refuses says all itself.
-        let saysAll = self.error is RepositoryError || self.error is UpdaterError || self.error is ScrubFailure
+        let saysAll =
+            self.error is RepositoryError || self.error is UpdaterError || self.error is ScrubFailure
+            || self.error is ContentTrustError
         let advice = saysAll ? nil : status.advice
         if isJSON {
             Self.toStandardError(Self.json(status, message, advice: advice))

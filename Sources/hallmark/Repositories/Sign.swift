@@ -7,6 +7,7 @@ import DurableFiles
 import Foundation
 import KeyStore
 import NotaryAPI
+import OCI
 import TUF
 import TUFRepository
 import TrustClient
@@ -14,29 +15,58 @@ import TrustClient
 /// `hallmark sign`
 struct Sign: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Look at metadata that waits for signatures, and sign it.",
+        abstract: "Sign tags of images, or metadata that waits for signatures.",
         discussion: """
-            FILE is one of DIR/pending, or of tuf/GUN/pending in the trust directory, or a copy of it that was handed to you. \
-            What it changes is shown first: against the repository's directory (--repository), what this machine has read of \
-            the collection on a trust server (--collection), or a root that you trust (--trusted). The first two are found \
-            by themselves where FILE is in a folder named pending. A key that may not sign, one that has signed, and a \
-            signature that is wrong are refused here. Without --yes nothing is signed unless you say so on a terminal.
+            IMAGES: REGISTRY/NAME:TAG, as many as you like. Each tag is signed as what it means in the registry now: its \
+            manifest is fetched from there and hashed, without an engine. All tags of a repository are one publish. With \
+            NAME:TAG@DIGEST the tag is signed as that; with --digest it must still be that, and if it has moved nothing is \
+            signed, which ends with 15. Without --role the delegations are signed whose keys are here, and targets where \
+            there are none.
+
+            METADATA: one file named VERSION.ROLE.json of DIR/pending, or of tuf/GUN/pending in the trust directory, or a copy \
+            of it that was handed to you. What it changes is shown first: against the repository's directory (--repository), \
+            what this machine has read of the collection on a trust server (--collection), or a root that you trust \
+            (--trusted). The first two are found by themselves where the file is in a folder named pending. A key that may not \
+            sign, one that has signed, and a signature that is wrong are refused here. Without --yes no metadata is signed \
+            unless you say so on a terminal.
             """
     )
 
-    @Argument(help: ArgumentHelp("VERSION.ROLE.json, with signatures or without.", valueName: "file"))
-    var file: String
+    @Argument(
+        help: ArgumentHelp(
+            "REGISTRY/NAME:TAG[@DIGEST], or the file VERSION.ROLE.json of metadata.",
+            valueName: "image or file"
+        )
+    )
+    var subjects: [String]
+
+    @Option(
+        help: ArgumentHelp("Images: what the one tag must still mean.", valueName: "sha256:..."),
+        transform: Digest.init(argument:)
+    )
+    var digest: Digest?
+
+    @Option(
+        name: [.customShort("r"), .customLong("role"), .customLong("roles")],
+        parsing: .singleValue,
+        help: ArgumentHelp("Images: sign as this role; may be repeated.", valueName: "role"),
+        transform: RoleName.init(argument:)
+    )
+    var roles: [RoleName] = []
+
+    @Option(help: ArgumentHelp("Images: a file of JSON to sign beside the tags.", valueName: "file"))
+    var custom: String?
 
     @Option(
         help: ArgumentHelp(
-            "The repository that it is for: its directory, or a copy of the metadata.",
+            "Metadata: the repository that it is for: its directory, or a copy of the metadata.",
             valueName: "directory"
         )
     )
     var repository: String?
 
     @Option(
-        help: ArgumentHelp("The collection on a trust server that it is for.", valueName: "gun"),
+        help: ArgumentHelp("Metadata: the collection on a trust server that it is for.", valueName: "gun"),
         transform: GUN.init(argument:)
     )
     var collection: GUN?
@@ -44,7 +74,7 @@ struct Sign: AsyncParsableCommand {
     @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
-            "The root that you trust, in place of what is known. May be repeated, with the role that delegates to this one.",
+            "Metadata: the root that you trust, in place of what is known. May be repeated, with the role that delegates to this one.",
             valueName: "file"
         )
     )
@@ -54,7 +84,7 @@ struct Sign: AsyncParsableCommand {
         name: .customLong("key"),
         parsing: .singleValue,
         help: ArgumentHelp(
-            "Sign with this key alone; may be repeated. Default: all that are at hand.",
+            "Metadata: sign with this key alone; may be repeated. Default: all that are at hand.",
             valueName: "id"
         ),
         completion: .keyIDs
@@ -64,21 +94,77 @@ struct Sign: AsyncParsableCommand {
     @Option(
         name: .customLong("merge"),
         parsing: .singleValue,
-        help: ArgumentHelp("Take the signatures of another copy, and sign nothing; may be repeated.", valueName: "copy")
+        help: ArgumentHelp(
+            "Metadata: take the signatures of another copy, and sign nothing; may be repeated.",
+            valueName: "copy"
+        )
     )
     var copies: [String] = []
 
-    @Flag(help: "Sign without asking.")
+    @Flag(help: "Metadata: sign without asking.")
     var yes = false
 
-    @Flag(help: "Only show what it changes, and who has signed.")
+    @Flag(help: "Metadata: only show what it changes, and who has signed.")
     var show = false
 
     @OptionGroup var trust: TrustOptions
     @OptionGroup var output: OutputOptions
 
+    /// The file of metadata that is meant; nil for images.
+    private var file: String? {
+        guard let subject = self.subjects.first, self.subjects.count == 1 else { return nil }
+        let isFile =
+            VersionedName(subject.split(separator: "/").last.map(String.init) ?? "") != nil
+            || (subject.hasSuffix(".json") && FileManager.default.fileExists(atPath: subject.expandingTilde))
+        return isFile ? subject : nil
+    }
+
+    private var images: [ImageReference] {
+        get throws { try self.subjects.map { try ImageReference(argument: $0) } }
+    }
+
+    func validate() throws {
+        let isOfImages = self.digest != nil || !self.roles.isEmpty || self.custom != nil
+        let isOfMetadata =
+            self.repository != nil || self.collection != nil || !self.trusted.isEmpty || !self.keys.isEmpty
+            || !self.copies.isEmpty || self.show
+        guard self.file == nil else {
+            guard !isOfImages else { throw ValidationError("--digest, --role and --custom are for images") }
+            return
+        }
+        guard !isOfMetadata else {
+            throw ValidationError(
+                "--repository, --collection, --trusted, --key, --merge and --show are for metadata: name one file, VERSION.ROLE.json"
+            )
+        }
+        let images = try self.images
+        for image in images where image.tag == nil {
+            throw ValidationError("\(image.familiarDescription) names no tag to sign: \(image.familiarName):TAG@DIGEST")
+        }
+        guard self.digest == nil || images.count == 1 else {
+            throw ValidationError("--digest is what one tag must mean")
+        }
+        guard self.digest == nil || self.digest?.algorithm == .sha256 else {
+            throw ValidationError("tags are signed with SHA-256 digests")
+        }
+    }
+
     func run() async throws {
-        let path = self.file.expandingTilde
+        guard let file = self.file else {
+            try await SignImages(
+                images: try self.images,
+                digest: self.digest,
+                roles: self.roles,
+                custom: try CustomData.read(self.custom),
+                trust: self.trust,
+                output: self.output
+            ).run()
+            return
+        }
+        try await self.sign(file.expandingTilde)
+    }
+
+    private func sign(_ path: String) async throws {
         let metadata = try await Self.read(path)
         guard
             let name = VersionedName(path.split(separator: "/").last.map(String.init) ?? ""), name.describes(metadata)
