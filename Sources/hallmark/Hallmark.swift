@@ -24,7 +24,7 @@ struct Hallmark: AsyncParsableCommand {
             Init.self, Add.self, AddHash.self, Remove.self, Publish.self, Refresh.self, List.self, Lookup.self,
             Verify.self,
             Status.self, Reset.self, Witness.self, Delete.self, Sign.self, Rescue.self, Move.self,
-            DelegationCommand.self, Key.self,
+            DelegationCommand.self, Key.self, DockerCommand.self,
             Version.self,
             CompletionCommand.self,
         ])
@@ -44,6 +44,7 @@ struct Hallmark: AsyncParsableCommand {
 
     static func main() async {
         StandardStreams.ensureOpen()
+        await DockerDispatch.runIfAsked(CommandLine.arguments)
         CoreDumps.disable()
         // Before anything else is done: arguments take their time, too.
         let signals = CommandLine.arguments.dropFirst().first == "serve" ? await ServingSignals.trap() : nil

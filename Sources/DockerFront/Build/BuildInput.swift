@@ -17,7 +17,10 @@ enum BuildInput: Sendable, Hashable {
     init(context: String, file: String?) throws {
         if file == "-" {
             guard context != "-" else {
-                throw DockerFrontError(.build, "invalid argument: can't use stdin for both build context and dockerfile")
+                throw DockerFrontError(
+                    .build,
+                    "invalid argument: can't use stdin for both build context and dockerfile"
+                )
             }
             self = .standardInput
             return
@@ -38,7 +41,10 @@ enum BuildInput: Sendable, Hashable {
         }
         if let file, !file.isEmpty {
             guard !file.contains("://") else {
-                throw DockerFrontError(.build, "\(file): a remote Dockerfile cannot be checked before it is built: fetch it first")
+                throw DockerFrontError(
+                    .build,
+                    "\(file): a remote Dockerfile cannot be checked before it is built: fetch it first"
+                )
             }
             self = .file(file)
             return

@@ -76,7 +76,10 @@ struct BuildVariables: Sendable {
         case "-": return isSet ? value ?? "" : try self.expand(word, line: line)
         case "+": return isSet ? try self.expand(word, line: line) : ""
         default:
-            throw DockerFrontError.dockerfile(line, "${\(inside)} cannot be computed here: write the name of the image plainly")
+            throw DockerFrontError.dockerfile(
+                line,
+                "${\(inside)} cannot be computed here: write the name of the image plainly"
+            )
         }
     }
 
@@ -102,6 +105,9 @@ struct BuildVariables: Sendable {
                 "\(name) differs by platform, so that no one digest can be signed for it: use an image of several platforms"
             )
         }
-        throw DockerFrontError.dockerfile(line, "the variable \(name) has no value here: declare it by ARG before the first FROM")
+        throw DockerFrontError.dockerfile(
+            line,
+            "the variable \(name) has no value here: declare it by ARG before the first FROM"
+        )
     }
 }

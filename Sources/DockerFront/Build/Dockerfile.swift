@@ -66,11 +66,15 @@ struct Dockerfile: Sendable {
             let line = self.content(of: number)
             let text = line.bytes.drop(while: Self.isBlank)
             if text.starts(with: Array("//".utf8)) || text.first == UInt8(ascii: "{") {
-                throw DockerFrontError.dockerfile(number, "this is not a Dockerfile, so hallmark cannot tell its images")
+                throw DockerFrontError.dockerfile(
+                    number,
+                    "this is not a Dockerfile, so hallmark cannot tell its images"
+                )
             }
             guard text.first == UInt8(ascii: "#"), let equals = text.firstIndex(of: UInt8(ascii: "=")) else { break }
             let key = Self.trimmed(text[..<equals].dropFirst())
-            guard let letter = key.first, Self.isLetter(letter), key.allSatisfy({ Self.isLetter($0) || Self.isDigit($0) })
+            guard let letter = key.first, Self.isLetter(letter),
+                key.allSatisfy({ Self.isLetter($0) || Self.isDigit($0) })
             else { break }
             let value = Self.trimmed(text[(equals + 1)...])
             guard !value.isEmpty else { break }

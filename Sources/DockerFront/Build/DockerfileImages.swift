@@ -60,7 +60,8 @@ struct DockerfileImages: Sendable {
     }
 
     private static let instructions: Set<String> = [
-        "add", "arg", "cmd", "copy", "entrypoint", "env", "expose", "from", "healthcheck", "label", "maintainer", "onbuild", "run",
+        "add", "arg", "cmd", "copy", "entrypoint", "env", "expose", "from", "healthcheck", "label", "maintainer",
+        "onbuild", "run",
         "shell", "stopsignal", "user", "volume", "workdir",
     ]
 
@@ -69,7 +70,8 @@ struct DockerfileImages: Sendable {
         name.hasSuffix(":latest") ? String(name.dropLast(":latest".count)) : name
     }
 
-    private mutating func read(_ instruction: Dockerfile.Instruction, _ words: ArraySlice<DockerfileWords.Word>) throws {
+    private mutating func read(_ instruction: Dockerfile.Instruction, _ words: ArraySlice<DockerfileWords.Word>) throws
+    {
         guard let first = words.first else { return }
         guard Self.instructions.contains(first.text.lowercased()) else {
             throw DockerFrontError.dockerfile(instruction.line, "unknown instruction: \(first.text)")
@@ -114,14 +116,20 @@ struct DockerfileImages: Sendable {
     /// `--mount=type=bind,from=IMAGE,…`
     private mutating func readMount(_ instruction: Dockerfile.Instruction, _ word: DockerfileWords.Word) throws {
         guard word.bytes.starts(with: Array("--mount=".utf8)) else {
-            throw DockerFrontError.dockerfile(instruction.line, "write --mount=…, so that it can be seen what it takes from where")
+            throw DockerFrontError.dockerfile(
+                instruction.line,
+                "write --mount=…, so that it can be seen what it takes from where"
+            )
         }
         guard !word.bytes.contains(UInt8(ascii: "\"")) else {
             throw DockerFrontError.dockerfile(instruction.line, "quotes inside of --mount: write it without")
         }
         let fields = word.bytes.indices.dropFirst("--mount=".count)
         for field in fields.split(whereSeparator: { word.bytes[$0] == UInt8(ascii: ",") }) {
-            let key = String(decoding: field.prefix { word.bytes[$0] != UInt8(ascii: "=") }.map { word.bytes[$0] }, as: UTF8.self)
+            let key = String(
+                decoding: field.prefix { word.bytes[$0] != UInt8(ascii: "=") }.map { word.bytes[$0] },
+                as: UTF8.self
+            )
             guard key.trimmingBlanks.lowercased() == "from" else { continue }
             try self.readReference(instruction, word, field.dropFirst(key.utf8.count + 1))
         }
@@ -148,7 +156,10 @@ struct DockerfileImages: Sendable {
         }
         let indices = part.map { word.indices[$0] }
         guard let first = indices.first, let last = indices.last, last - first + 1 == indices.count else {
-            throw DockerFrontError.dockerfile(instruction.line, "\(name): write the name of the image without quotes and escapes")
+            throw DockerFrontError.dockerfile(
+                instruction.line,
+                "\(name): write the name of the image without quotes and escapes"
+            )
         }
         try self.note(name, instruction, first..<(last + 1))
     }

@@ -15,10 +15,15 @@ package struct DockerProgram: Sendable, Hashable {
     /// Finds `docker` on `PATH`, past everything that is this program under another name.
     /// - Parameters:
     ///   - environment: the process's variables.
+    ///   - isPlugin: whether docker has started this program as its plugin: then it did not lead back here.
     ///   - ourselves: the file of this program.
     /// - Throws: ``DockerFrontError`` with code `noDocker`.
-    package init(environment: [String: String], ourselves: String = Self.runningProgram) throws {
-        if let marker = environment[Self.marker], Self.isOurs(marker) {
+    package init(
+        environment: [String: String],
+        isPlugin: Bool = false,
+        ourselves: String = Self.runningProgram
+    ) throws {
+        if !isPlugin, let marker = environment[Self.marker], Self.isOurs(marker) {
             throw DockerFrontError(
                 .noDocker,
                 "the docker that was found leads back to hallmark; set \(Self.variable) to the path of the real one"

@@ -33,13 +33,21 @@ package struct InstalledDocker: DockerEngine {
     }
 
     package func run(_ arguments: [String], output: DockerOutput, input: [UInt8]?) async throws -> Int32 {
-        let child = ChildProcess(path: self.program.path, arguments: ["docker"] + arguments, environment: self.environment)
+        let child = ChildProcess(
+            path: self.program.path,
+            arguments: ["docker"] + arguments,
+            environment: self.environment
+        )
         return try await BlockingWork.wait { try child.run(output: output, input: input) }
     }
 
     package func capture(_ arguments: [String]) async throws -> (status: Int32, output: String) {
         let capture = Capture(limit: Self.maximumCapture)
-        let child = ChildProcess(path: self.program.path, arguments: ["docker"] + arguments, environment: self.environment)
+        let child = ChildProcess(
+            path: self.program.path,
+            arguments: ["docker"] + arguments,
+            environment: self.environment
+        )
         let status = try await BlockingWork.wait {
             try child.run(output: .filtered(capture), input: [], isSilent: true)
         }

@@ -14,6 +14,8 @@ package struct DockerFront: Sendable {
         case ended(Int32)
     }
 
+    /// The most bytes of a Dockerfile.
+    package static let maximumDockerfile = Dockerfile.maximumSize
     /// The variable that turns content trust on and off.
     package static let variable = "DOCKER_CONTENT_TRUST"
     /// The variable that has images that are named by digest checked, too.

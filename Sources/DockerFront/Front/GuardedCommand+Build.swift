@@ -67,7 +67,8 @@ struct BuildImages: Sendable {
                 let (name, text) = self.buildArgument(value)
                 guard name == "BUILDKIT_SYNTAX", let text else { continue }
                 let image = text.prefix { $0 != " " }
-                arguments.flags[index].value = "\(name)=" + (try await self.name(String(image))) + text.dropFirst(image.count)
+                arguments.flags[index].value =
+                    "\(name)=" + (try await self.name(String(image))) + text.dropFirst(image.count)
             }
         }
     }
@@ -104,7 +105,9 @@ struct BuildImages: Sendable {
             try await self.command.check(content: argument)
             return text
         }
-        if let known = self.pinned.first(where: { $0.reference == reference }) { return known.trusted.familiarDescription }
+        if let known = self.pinned.first(where: { $0.reference == reference }) {
+            return known.trusted.familiarDescription
+        }
         let trust = try self.trust ?? self.command.openTrust()
         self.trust = trust
         let trusted = try reference.byContent(try await trust.digest(of: reference))
@@ -115,6 +118,9 @@ struct BuildImages: Sendable {
     /// `NAME=VALUE`, or `NAME` for that of the environment.
     private func buildArgument(_ text: String) -> (name: String, value: String?) {
         let name = String(text.prefix { $0 != "=" })
-        return (name, text.count > name.count ? String(text.dropFirst(name.count + 1)) : self.command.front.environment[name])
+        return (
+            name,
+            text.count > name.count ? String(text.dropFirst(name.count + 1)) : self.command.front.environment[name]
+        )
     }
 }

@@ -56,7 +56,10 @@ struct GuardedCommand: Sendable {
         if let flag = arguments.flags.last(where: { $0.name == name }), let value = flag.value,
             BooleanText.isTrue(value) == nil
         {
-            throw DockerFrontError(.usage, "invalid argument \"\(value)\" for \"--\(name)\" flag: must be true or false")
+            throw DockerFrontError(
+                .usage,
+                "invalid argument \"\(value)\" for \"--\(name)\" flag: must be true or false"
+            )
         }
         let isOff = arguments.isSet(name) ?? !self.front.isOnByDefault
         arguments.remove(name)

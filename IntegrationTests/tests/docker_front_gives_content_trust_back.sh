@@ -1,0 +1,153 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# time limit: 180
+. "$(dirname "$0")/../lib.sh"
+
+need_hallmark client
+need script python3
+start_servers
+start_engine publisher
+new_user alice
+image=$REGISTRY/team/app:1.0
+unsigned=$REGISTRY/team/app:unsigned
+untrusted=$REGISTRY/team/untrusted:1.0
+base_image "good" "$image"
+base_image "nobody's" "$unsigned" "$untrusted"
+
+# front USER ARGUMENT...: docker as 29 is, without content trust of its own, behind hallmark.
+front() {
+    local user=$1
+    shift
+    as "$user" env --unset=DOCKER_CONTENT_TRUST hallmark docker "$@"
+}
+
+step "a push through the front signs, and a stock client with content trust pulls it"
+succeeds front alice push "$image"
+says "Signing and pushing trust metadata"
+says "Finished initializing \"$REGISTRY/team/app\""
+says "Successfully signed $image"
+good=$(registry_digest team/app 1.0)
+equal "$(signed_digest alice team/app 1.0)" "$good" "signed digest"
+succeeds without_trust alice docker push "$unsigned"
+succeeds without_trust alice docker push "$untrusted"
+start_engine stock
+new_user stock
+succeeds as stock docker pull "$image"
+says "@$good"
+
+step "a pull through the front fetches the digest and gives it its tag, in docker's words"
+start_engine reader
+new_user bob
+succeeds front bob pull "$image"
+says "Pull (1 of 1): $image@$good"
+equal "$ERR" "Tagging ${image%:*}@$good as $image" "standard error"
+equal "$(tail -n 1 <<<"$OUT")" "$image" "the last line"
+without_trust stock docker image rm --force "$image" >/dev/null
+as stock docker pull "$image" >stock.out 2>/dev/null
+equal "$(grep -v -e '^Digest' -e '[a-f0-9]\{12\}: ' <<<"$OUT")" \
+    "$(grep -v -e '^Digest' -e '[a-f0-9]\{12\}: ' stock.out)" "what the stock client prints"
+succeeds front bob run --rm --network none "$image"
+equal "$OUT" "good" "what the container prints"
+
+step "what is not signed is refused, and nothing of it arrives or runs"
+exits 1 front bob pull "$unsigned"
+says "No valid trust data for unsigned"
+exits 1 front bob image pull --quiet "$untrusted"
+says "remote trust data does not exist for $REGISTRY/team/untrusted"
+exits 125 front bob run --rm --network none --cidfile ran "$unsigned"
+says "No valid trust data for unsigned"
+[[ ! -e ran ]] || fail "a container was made"
+exits 1 front bob container create --network none "$unsigned"
+succeeds as bob docker ps --all --quiet
+equal "$OUT" "" "containers"
+fails as bob docker image inspect "$unsigned"
+
+step "content trust is turned off by variable and by flag"
+succeeds as bob env DOCKER_CONTENT_TRUST=0 hallmark docker pull "$unsigned"
+succeeds front bob run --rm --network none --disable-content-trust "$unsigned"
+equal "$OUT" "nobody's" "what the container prints"
+exits 125 as bob env DOCKER_CONTENT_TRUST=no hallmark docker run --network none "$unsigned"
+exits 125 as bob env DOCKER_CONTENT_TRUST=0 hallmark docker run --network none --disable-content-trust=false "$unsigned"
+
+step "an image that has the tag here is not the signed one because of that"
+succeeds as bob docker tag "$unsigned" "$REGISTRY/team/app:local"
+exits 125 front bob run --rm --network none "$REGISTRY/team/app:local"
+
+step "somebody overwrites the tag in the registry: the front still runs what was signed"
+ENGINE=publisher
+base_image "evil" "$image"
+succeeds without_trust alice docker push "$image"
+evil=$(registry_digest team/app 1.0)
+[[ $good != "$evil" ]] || fail "the overwriting image is the same as the first one"
+start_engine fresh
+new_user carol
+succeeds front carol run --rm --network none "$image"
+equal "$OUT" "good" "what the container prints"
+says "Unable to find image '$image' locally"
+succeeds as carol docker image inspect --format '{{index .RepoDigests 0}}' "$image"
+equal "$OUT" "${image%:*}@$good" "what has the tag now"
+succeeds without_trust carol docker pull "$image"
+succeeds front carol run --rm --network none "$image"
+equal "$OUT" "good" "what runs when the other has the tag here, too"
+succeeds front carol pull --all-tags "$REGISTRY/team/app"
+says "Pull (1 of 1): $image@$good"
+
+step "docker's flags stand where docker takes them"
+echo 'FROM_FILE=yes' >variables
+succeeds front carol --debug --host "$(<"$(home carol)/engine")" container run --rm -i -e A=1 --env B=2 -eC=3 --env-file variables \
+    --network=none --name=shaped -h box -u 0:0 --init=false -w / -- "$image" sh -c 'echo "$A$B$C$FROM_FILE-$(cat /text)"'
+equal "$OUT" "123yes-good" "what the container prints"
+succeeds front carol run --network none --rm --pull always -it=false "$image" cat /text
+equal "$OUT" "good" "what the container prints"
+exits 125 front carol run --no-such-flag "$image"
+says "unknown flag: --no-such-flag"
+succeeds front carol run --help
+says "Usage:"
+
+step "input, output, exit codes, terminals and signals are the container's"
+exits 7 front carol run --rm --network none "$image" sh -c 'exit 7'
+OUT=$(echo "through" | front carol run --rm -i --network none "$image" cat)
+equal "$OUT" "through" "standard input"
+script --quiet --return --command "$(declare -f front as); SCRATCH=$SCRATCH TRUST_SERVER=$TRUST_SERVER; \
+    front carol run --rm -ti --network none $image sh -c 'test -t 0 && test -t 1 && echo terminal'" typescript </dev/null >/dev/null
+grep --quiet terminal typescript || fail "the container has no terminal"
+as carol env --unset=DOCKER_CONTENT_TRUST sh -c 'echo $$ >sleeper.pid; exec "$@"' sh hallmark docker run --rm --network none "$image" \
+    sh -c 'trap "exit 9" TERM; echo up; while :; do sleep 0.1; done' >sleeper.out 2>&1 &
+sleeper=$!
+eventually 20 grep --quiet up sleeper.out || fail "the container did not start"
+kill -TERM "$(<sleeper.pid)"
+CODE=0
+wait "$sleeper" || CODE=$?
+equal "$CODE" 9 "exit code after a signal"
+
+step "the rest of docker is docker's"
+succeeds front carol version --format '{{.Client.Version}}'
+equal "$OUT" "$(docker --version | sed 's/^Docker version \([^,]*\),.*/\1/')" "version"
+fails front carol no-such-command
+equal "$CODE" "$(as carol docker no-such-command >/dev/null 2>&1 || echo $?)" "exit code"
+exits 127 as carol env PATH=/nowhere "$HALLMARK" docker ps
+says "no docker on PATH"
+
+step "a link named docker is the front, and finds the docker behind itself"
+mkdir shim
+succeeds as carol hallmark docker install --cli-plugins-dir plugins --shim-dir shim
+says "Installed $PWD/plugins/docker-trust"
+exits 125 as carol env --unset=DOCKER_CONTENT_TRUST PATH="$PWD/shim:$PATH" docker run --network none "$unsigned"
+succeeds as carol env --unset=DOCKER_CONTENT_TRUST PATH="$PWD/shim:$PATH" docker run --rm --network none "$image"
+equal "$OUT" "good" "what the container prints"
+printf '#!/bin/sh\nexec hallmark docker "$@"\n' >shim/looping
+chmod +x shim/looping
+mkdir loop && mv shim/looping loop/docker
+exits 127 as carol env PATH="$PWD/loop:$PATH" hallmark docker ps
+says "leads back to hallmark"
+succeeds as carol hallmark docker uninstall --cli-plugins-dir plugins --shim-dir shim
+[[ ! -e plugins/docker-trust && ! -e shim/docker ]] || fail "something is left"
+
+step "while the trust server is away, what is cached and still valid counts"
+[[ $SUT == hallmark ]] || exit 0
+succeeds front carol run --rm --network none "$image"
+OLD=$TRUST_SERVER
+TRUST_SERVER=https://127.0.0.1:1
+exits 125 front carol run --rm --network none "$REGISTRY/team/other:1.0"
+says "error contacting notary server"
+TRUST_SERVER=$OLD
