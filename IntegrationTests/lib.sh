@@ -22,6 +22,9 @@ TEST=$(basename "${0%.sh}")
 docker_client=$DOCKER_CLIENT
 unset "${!DOCKER_@}" "${!NOTARY_@}" "${!REGISTRY_@}" XDG_RUNTIME_DIR http_proxy https_proxy HTTP_PROXY HTTPS_PROXY
 DOCKER_CLIENT=$docker_client
+unset "${!HALLMARK_PKCS11_@}" HALLMARK_NEW_PASSPHRASE
+# Tests make many keys, and none that anybody wants to steal.
+export HALLMARK_KEY_ITERATIONS=10000
 export LC_ALL=C.UTF-8 TZ=UTC
 umask 022
 

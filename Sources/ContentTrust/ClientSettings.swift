@@ -20,7 +20,7 @@ package struct ClientSettings: Sendable {
     private let dockerDirectory: String
     private let authorityFiles: [String]
     private let configuration: NotaryClientConfiguration?
-    private let environment: [String: String]
+    let environment: [String: String]
 
     /// - Parameters:
     ///   - server: `-s/--server`.

@@ -2,6 +2,7 @@
 
 package import Ceremony
 import DurableFiles
+import Foundation
 import KeyStore
 import NotaryAPI
 package import TUF
@@ -171,12 +172,15 @@ extension ManagedCollection {
     ///
     /// - Parameters:
     ///   - serverManaged: whether the server makes the new key and signs with it from now on.
-    ///   - keyFiles: private keys, PEM, to import and use; a new one is made when there are none.
+    ///   - keyFiles: private keys, PEM, to import and use, or ids of keys that are here; a new one is made when there are none.
+    ///   - legacyRoots: of how many roots before this one the keys sign the new one, too, as far as they are here, for readers that
+    ///     know no newer ones.
     /// - Throws: `TrustClientError`, with code `invalid` for a role that this holder cannot have; `KeyStoreError`.
     package func rotateKey(
         of role: RoleName,
         serverManaged: Bool,
-        keyFiles: [String] = []
+        keyFiles: [String] = [],
+        legacyRoots: Int = 0
     ) async throws -> Rotation {
         guard RoleName.topLevel.contains(role) else {
             throw TrustClientError(
@@ -194,7 +198,12 @@ extension ManagedCollection {
                 for file in keyFiles {
                     if let id = try await self.importKey(file, role: role, notedBy: keys) { imported.append(id) }
                 }
-                pending = try await self.rotate(publisher, role, to: serverManaged ? .server : .local(imported))
+                pending = try await self.rotate(
+                    publisher,
+                    role,
+                    to: serverManaged ? .server : .local(imported),
+                    legacyRoots
+                )
             } catch {
                 if Self.isCertainlyUnsent(error) { await keys.removeAdded() }
                 throw error
@@ -211,25 +220,34 @@ extension ManagedCollection {
     private func rotate(
         _ publisher: CollectionPublisher,
         _ role: RoleName,
-        to holder: CollectionPublisher.KeyHolder
+        to holder: CollectionPublisher.KeyHolder,
+        _ legacyRoots: Int
     ) async throws -> [SigningCeremony] {
         do {
-            return try await publisher.rotateKey(of: role, to: holder).pending
+            return try await publisher.rotateKey(of: role, to: holder, legacyRoots: legacyRoots).pending
         } catch let error as TrustClientError where error.code == .noTrustData {
             guard try await self.cache.read(.root, of: self.gun) != nil,
                 try await self.cache.read(.timestamp, of: self.gun) == nil
             else { throw error }
             _ = try await publisher.publish([])
-            return try await publisher.rotateKey(of: role, to: holder).pending
+            return try await publisher.rotateKey(of: role, to: holder, legacyRoots: legacyRoots).pending
         }
     }
 
-    /// Imports a private key of somebody's file.
+    /// A key that is there already, also on a token, named by its id or how that begins.
+    private static func key(named name: String, in store: KeyStore) async throws -> KeyID? {
+        let isID = name.utf8.count >= 7 && name.utf8.count <= 64 && name.allSatisfy { $0.isHexDigit }
+        guard isID, !FileManager.default.fileExists(atPath: name) else { return nil }
+        return try await store.entry(matching: name).id
+    }
+
+    /// Imports a private key of somebody's file, or finds one that is here.
     /// - Returns: its id; nil for no file.
     private func importKey(_ path: String?, role: RoleName, notedBy keys: NotedKeys) async throws -> KeyID? {
         guard let path else { return nil }
-        let store = try await KeyStore(trustDirectory: self.settings.trustDirectory)
+        let store = try await self.settings.keyStore()
         let known = Set(try await store.list().map(\.id))
+        if let id = try await Self.key(named: path, in: store) { return id }
         let bytes = try await Self.read(path, limit: 64 << 10)
         var file: PrivateKeyPEM
         do {

@@ -67,7 +67,7 @@ package struct ManagedCollection: Sendable {
     func open<Result: Sendable>(
         _ body: @Sendable (CollectionPublisher, NotedKeys) async throws -> Result
     ) async throws -> Result {
-        let store = try await KeyStore(trustDirectory: self.settings.trustDirectory)
+        let store = try await self.settings.keyStore()
         let keys = NotedKeys(StoredKeys(store, passphrases: self.passphrases))
         return try await CollectionConnection(settings: self.settings, now: self.now).with(self.gun) { client in
             try await body(CollectionPublisher(client, keys: keys), keys)

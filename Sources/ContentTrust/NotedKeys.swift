@@ -30,6 +30,8 @@ final class NotedKeys: SigningKeys {
 
     func key(_ id: KeyID) async throws -> any UnlockedKey { try await self.keys.key(id) }
 
+    func keys(_ ids: [KeyID]) async throws -> [KeyID: any UnlockedKey] { try await self.keys.keys(ids) }
+
     func add(_ key: PrivateKey, role: RoleName, gun: GUN?) async throws {
         try await self.keys.add(key, role: role, gun: gun)
         self.note(key.publicKey.id)

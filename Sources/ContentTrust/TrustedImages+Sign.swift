@@ -161,7 +161,7 @@ extension TrustedImages {
 
     /// The private keys here.
     func signingKeys() async throws -> some SigningKeys {
-        StoredKeys(try await KeyStore(trustDirectory: self.settings.trustDirectory), passphrases: self.passphrases)
+        StoredKeys(try await self.settings.keyStore(), passphrases: self.passphrases)
     }
 
     private static func grouped(_ targets: [ImageTarget]) -> [(gun: String, targets: [ImageTarget])] {

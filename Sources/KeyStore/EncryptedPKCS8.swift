@@ -5,40 +5,76 @@ import CryptoExtras
 import Foundation
 import SwiftASN1
 
-/// PKCS#8 EncryptedPrivateKeyInfo (RFC 5958) under PBES2 (RFC 8018) with PBKDF2 and AES-CBC.
+/// PKCS#8 EncryptedPrivateKeyInfo (RFC 5958) under PBES2 (RFC 8018) with PBKDF2 or scrypt (RFC 7914) and AES-CBC.
 enum EncryptedPKCS8 {
-    /// What Go's notary uses, and all that it reads: HMAC-SHA1, which it does not write down, and AES-256-CBC.
-    private static let writtenIterations = 2048
-    private static let writtenSaltSize = 8
+    /// In Notary's form as many as notary has.
+    private static let notarySaltSize = 8
+    private static let writtenSaltSize = 16
     /// More than anybody needs; what stands in a file must not keep us busy for hours.
     static let maximumIterations = 10_000_000
+    /// The memory that scrypt may take, in bytes.
+    private static let maximumMemory = 256 << 20
+    private static let maximumParallelism = 16
     private static let maximumSaltSize = 1024
     private static let blockSize = 16
 
+    private enum Derivation {
+        case pbkdf2(iterations: Int, KDF.Insecure.PBKDF2.HashFunction)
+        case scrypt(rounds: Int, blockSize: Int, parallelism: Int)
+    }
+
     private struct Parameters {
         var salt: [UInt8]
-        var iterations: Int
-        var function: KDF.Insecure.PBKDF2.HashFunction
+        var derivation: Derivation
         var keySize: Int
         var initializationVector: [UInt8]
 
         func key(_ passphrase: Passphrase) throws -> SymmetricKey {
-            try KDF.Insecure.PBKDF2.deriveKey(
-                from: passphrase.bytes,
-                salt: self.salt,
-                using: self.function,
-                outputByteCount: self.keySize,
-                unsafeUncheckedRounds: self.iterations
-            )
+            switch self.derivation {
+            case .pbkdf2(let iterations, let function):
+                try KDF.Insecure.PBKDF2.deriveKey(
+                    from: passphrase.bytes,
+                    salt: self.salt,
+                    using: function,
+                    outputByteCount: self.keySize,
+                    unsafeUncheckedRounds: iterations
+                )
+            case .scrypt(let rounds, let blockSize, let parallelism):
+                try KDF.Scrypt.deriveKey(
+                    from: passphrase.bytes,
+                    salt: self.salt,
+                    outputByteCount: self.keySize,
+                    rounds: rounds,
+                    blockSize: blockSize,
+                    parallelism: parallelism,
+                    maxMemory: 2 * EncryptedPKCS8.maximumMemory
+                )
+            }
         }
     }
 
-    /// Encrypts in the form that Go's notary and docker read. Blocks while it derives the key.
-    static func encrypt(_ privateKeyInfo: [UInt8], passphrase: Passphrase) throws -> [UInt8] {
+    /// Encrypts a key. Blocks while it derives the key.
+    static func encrypt(
+        _ privateKeyInfo: [UInt8],
+        passphrase: Passphrase,
+        as encryption: KeyEncryption
+    ) throws -> [UInt8] {
+        let derivation: Derivation =
+            switch encryption {
+            case .notary(let iterations): .pbkdf2(iterations: iterations, .insecureSHA1)
+            case .openssl(let iterations): .pbkdf2(iterations: iterations, .sha256)
+            case .scrypt:
+                .scrypt(
+                    rounds: KeyEncryption.scryptCost.rounds,
+                    blockSize: KeyEncryption.scryptCost.blockSize,
+                    parallelism: KeyEncryption.scryptCost.parallelism
+                )
+            }
+        var saltSize = self.writtenSaltSize
+        if case .notary = encryption { saltSize = self.notarySaltSize }
         let parameters = Parameters(
-            salt: randomBytes(self.writtenSaltSize),
-            iterations: self.writtenIterations,
-            function: .insecureSHA1,
+            salt: randomBytes(saltSize),
+            derivation: derivation,
             keySize: 32,
             initializationVector: randomBytes(self.blockSize)
         )
@@ -52,13 +88,7 @@ enum EncryptedPKCS8 {
             try info.appendConstructedNode(identifier: .sequence) { algorithm in
                 try algorithm.serialize(AlgorithmIdentifiers.pbes2)
                 try algorithm.appendConstructedNode(identifier: .sequence) { schemes in
-                    try schemes.appendConstructedNode(identifier: .sequence) { derivation in
-                        try derivation.serialize(AlgorithmIdentifiers.pbkdf2)
-                        try derivation.appendConstructedNode(identifier: .sequence) { values in
-                            try values.serialize(ASN1OctetString(contentBytes: parameters.salt[...]))
-                            try values.serialize(parameters.iterations)
-                        }
-                    }
+                    try self.write(parameters, to: &schemes)
                     try schemes.appendConstructedNode(identifier: .sequence) { cipher in
                         try cipher.serialize(AlgorithmIdentifiers.aes256CBC)
                         try cipher.serialize(ASN1OctetString(contentBytes: parameters.initializationVector[...]))
@@ -68,6 +98,40 @@ enum EncryptedPKCS8 {
             try info.serialize(ASN1OctetString(contentBytes: Array(encrypted)[...]))
         }
         return serializer.serializedBytes
+    }
+
+    private static func write(_ parameters: Parameters, to schemes: inout DER.Serializer) throws {
+        try schemes.appendConstructedNode(identifier: .sequence) { derivation in
+            switch parameters.derivation {
+            case .pbkdf2(let iterations, let function):
+                try derivation.serialize(AlgorithmIdentifiers.pbkdf2)
+                try derivation.appendConstructedNode(identifier: .sequence) { values in
+                    try values.serialize(ASN1OctetString(contentBytes: parameters.salt[...]))
+                    try values.serialize(iterations)
+                    // Go's readers stumble over the name of the function, even that of the one that they use.
+                    guard function != .insecureSHA1 else { return }
+                    try values.appendConstructedNode(identifier: .sequence) { name in
+                        try name.serialize(AlgorithmIdentifiers.hmacSHA256)
+                        try name.serialize(ASN1Null())
+                    }
+                }
+            case .scrypt(let rounds, let blockSize, let parallelism):
+                try derivation.serialize(AlgorithmIdentifiers.scrypt)
+                try derivation.appendConstructedNode(identifier: .sequence) { values in
+                    try values.serialize(ASN1OctetString(contentBytes: parameters.salt[...]))
+                    try values.serialize(rounds)
+                    try values.serialize(blockSize)
+                    try values.serialize(parallelism)
+                }
+            }
+        }
+    }
+
+    /// Whether Go's notary and docker can read the encryption of a key.
+    static func isNotarys(_ der: [UInt8]) -> Bool {
+        guard let (parameters, _) = try? self.parse(der), parameters.keySize == 32 else { return false }
+        if case .pbkdf2(_, .insecureSHA1) = parameters.derivation { return true }
+        return false
     }
 
     /// Decrypts to the PrivateKeyInfo. Blocks while it derives the key.
@@ -130,10 +194,12 @@ enum EncryptedPKCS8 {
 
     /// The key derivation; its key size is 0 when it does not say.
     private static func derivation(_ nodes: inout ASN1NodeCollection.Iterator) throws -> Parameters {
-        guard try ASN1ObjectIdentifier(derEncoded: &nodes) == AlgorithmIdentifiers.pbkdf2 else {
+        let identifier = try ASN1ObjectIdentifier(derEncoded: &nodes)
+        if identifier == AlgorithmIdentifiers.scrypt { return try self.scrypt(&nodes) }
+        guard identifier == AlgorithmIdentifiers.pbkdf2 else {
             throw KeyStoreError(
                 .unsupported,
-                "the key's passphrase is not derived with PBKDF2; convert it with openssl pkcs8"
+                "the key's passphrase is derived neither with PBKDF2 nor with scrypt; convert it with openssl pkcs8"
             )
         }
         return try DER.nextSequence(of: &nodes) { values in
@@ -147,8 +213,7 @@ enum EncryptedPKCS8 {
             }
             var parameters = Parameters(
                 salt: salt,
-                iterations: iterations,
-                function: .insecureSHA1,
+                derivation: .pbkdf2(iterations: iterations, .insecureSHA1),
                 keySize: 0,
                 initializationVector: []
             )
@@ -158,9 +223,36 @@ enum EncryptedPKCS8 {
                 next = values.next()
             }
             if let node = next {
-                parameters.function = try self.function(of: node)
+                parameters.derivation = .pbkdf2(iterations: iterations, try self.function(of: node))
             }
             return parameters
+        }
+    }
+
+    private static func scrypt(_ nodes: inout ASN1NodeCollection.Iterator) throws -> Parameters {
+        try DER.nextSequence(of: &nodes) { values in
+            let salt = Array(try ASN1OctetString(derEncoded: &values).bytes)
+            let rounds = try Int(derEncoded: &values)
+            let blockSize = try Int(derEncoded: &values)
+            let parallelism = try Int(derEncoded: &values)
+            let keySize = try values.next().map { try Int(derEncoded: $0) } ?? 0
+            let (block, overflows) = blockSize.multipliedReportingOverflow(by: 128)
+            let (memory, overflowsToo) = block.multipliedReportingOverflow(by: rounds)
+            guard rounds > 1, rounds & (rounds - 1) == 0, blockSize > 0,
+                (1...self.maximumParallelism).contains(parallelism), !overflows, !overflowsToo,
+                memory <= self.maximumMemory, salt.count <= self.maximumSaltSize
+            else {
+                throw KeyStoreError(
+                    .unsupported,
+                    "the key asks for scrypt with more than \(self.maximumMemory >> 20) MiB, or in a way that makes no sense"
+                )
+            }
+            return Parameters(
+                salt: salt,
+                derivation: .scrypt(rounds: rounds, blockSize: blockSize, parallelism: parallelism),
+                keySize: keySize,
+                initializationVector: []
+            )
         }
     }
 

@@ -4,7 +4,7 @@ import DurableFiles
 import Foundation
 package import TUF
 
-/// The private keys under a trust directory, as docker and notary keep them: `private/<canonical key id>.key`, one PEM
+/// The private keys of a person: on a hardware token, if one is used, and under a trust directory, as docker and notary keep them: `private/<canonical key id>.key`, one PEM
 /// file each, readable by the owner alone.
 ///
 /// Nothing is kept in memory: each call looks at the files, so other programs may change them at any time. A file is
@@ -22,6 +22,29 @@ package struct KeyStore: Sendable {
         package let location: String
         /// Whether a passphrase is needed.
         package let isEncrypted: Bool
+        /// Whether it is on a hardware token, from where nobody can take it.
+        package let isOnToken: Bool
+
+        init(id: KeyID, role: RoleName, gun: String?, location: String, isEncrypted: Bool, isOnToken: Bool = false) {
+            self.id = id
+            self.role = role
+            self.gun = gun
+            self.location = location
+            self.isEncrypted = isEncrypted
+            self.isOnToken = isOnToken
+        }
+
+        /// A key on a token.
+        package init(_ key: HardwareToken.Key) {
+            self.init(
+                id: key.publicKey.id,
+                role: key.role,
+                gun: key.gun,
+                location: key.location,
+                isEncrypted: true,
+                isOnToken: true
+            )
+        }
     }
 
     /// More bytes than a file of one key may have.
@@ -29,11 +52,24 @@ package struct KeyStore: Sendable {
 
     /// The directory of the files: `private` under the trust directory.
     package let directory: String
+    /// The hardware token whose keys count like those of the files, and before them.
+    package let token: HardwareToken?
+    private let encryption: KeyEncryption
 
     /// Opens the store of a trust directory (`~/.docker/trust`, `~/.notary`), and brings keys of older layouts to where they
     /// belong now. The directories are made when the first key is.
+    /// - Parameters:
+    ///   - trustDirectory: the directory.
+    ///   - token: a hardware token whose keys are used, too.
+    ///   - encryption: how new files are encrypted.
     /// - Throws: ``KeyStoreError`` with code `storage`.
-    package init(trustDirectory: String) async throws {
+    package init(
+        trustDirectory: String,
+        token: HardwareToken? = nil,
+        encryption: KeyEncryption = .standard
+    ) async throws {
+        self.token = token
+        self.encryption = encryption
         let directory = URL(fileURLWithPath: trustDirectory, isDirectory: true).appending(path: "private").path
         self.directory = directory
         try await BlockingWork.run { try KeyStoreMigration(directory: directory).run() }
@@ -41,36 +77,105 @@ package struct KeyStore: Sendable {
 
     // MARK: - Reading
 
-    /// All keys, in the order of their ids. Files that are no keys are left out.
-    /// - Throws: ``KeyStoreError`` with code `storage`.
+    /// All keys: those on the token first, then those of files, in the order of their ids. Files that are no keys are left out.
+    /// - Throws: ``KeyStoreError`` with code `storage` or `token`.
     package func list() async throws -> [Entry] {
         let directory = self.directory
-        return try await BlockingWork.run {
-            guard FileManager.default.fileExists(atPath: directory) else { return [] }
-            let names: [String]
-            do {
-                names = try FileManager.default.contentsOfDirectory(atPath: directory)
-            } catch {
-                throw KeyStoreError(.storage, "cannot list \(directory): \(error.localizedDescription)")
-            }
-            return names.compactMap { name in
-                guard let id = Self.id(fileName: name) else { return nil }
-                return try? Self.entry(id, in: directory)?.entry
-            }.sorted { $0.id < $1.id }
-        }
+        let onToken = try await self.token?.keys().map(Entry.init) ?? []
+        return onToken
+            + (try await BlockingWork.run {
+                guard FileManager.default.fileExists(atPath: directory) else { return [] }
+                let names: [String]
+                do {
+                    names = try FileManager.default.contentsOfDirectory(atPath: directory)
+                } catch {
+                    throw KeyStoreError(.storage, "cannot list \(directory): \(error.localizedDescription)")
+                }
+                return names.compactMap { name in
+                    guard let id = Self.id(fileName: name) else { return nil }
+                    return try? Self.entry(id, in: directory)?.entry
+                }.sorted { $0.id < $1.id }
+            })
     }
 
-    /// One key's entry; nil when there is none.
-    /// - Throws: ``KeyStoreError`` with code `malformed` or `storage`.
+    /// One key's entry, on the token where it is in a file, too; nil when there is none.
+    /// - Throws: ``KeyStoreError`` with code `malformed`, `storage` or `token`.
     package func entry(_ id: KeyID) async throws -> Entry? {
-        try await self.stored(id)?.entry
+        if let key = try await self.token?.keys().first(where: { $0.publicKey.id == id }) { return Entry(key) }
+        return try await self.stored(id)?.entry
+    }
+
+    /// The one key whose id begins so.
+    /// - Throws: ``KeyStoreError`` with code `notFound` when there is none, or more than one.
+    package func entry(matching prefix: String) async throws -> Entry {
+        let found = try await self.list().filter { !prefix.isEmpty && $0.id.text.hasPrefix(prefix) }
+        guard let entry = found.first else { throw self.notFound(KeyID(prefix)) }
+        let ids = Set(found.map(\.id.text))
+        guard ids.count == 1 else {
+            throw KeyStoreError(
+                .notFound,
+                "several keys begin with \(prefix.prefix(64)): \(ids.sorted().joined(separator: ", "))"
+            )
+        }
+        return entry
     }
 
     /// Unlocks a key.
     ///
     /// The source is asked again, with a higher attempt, until the passphrase is right or the source gives up.
-    /// - Throws: ``KeyStoreError`` with code `notFound`, `malformed`, `unsupported`, or whatever the source throws.
+    /// - Throws: ``KeyStoreError`` with code `notFound`, `malformed`, `unsupported`, `token`, or whatever the source throws.
     package func key(_ id: KeyID, passphrases: some PassphraseSource) async throws -> any UnlockedKey {
+        if let token = self.token, try await self.isOnToken(id) {
+            return try await token.key(id, passphrases: passphrases)
+        }
+        return try await self.privateKey(id, passphrases: passphrases)
+    }
+
+    /// Unlocks several keys. Their passphrases are asked for one after the other; what each costs to check is spent at once.
+    /// - Throws: as ``key(_:passphrases:)``.
+    package func keys(
+        _ ids: [KeyID],
+        passphrases: some PassphraseSource
+    ) async throws -> [KeyID: any UnlockedKey] {
+        var keys: [KeyID: any UnlockedKey] = [:]
+        var tried: [(id: KeyID, file: PrivateKeyPEM, passphrase: Passphrase)] = []
+        let onToken = Set(try await self.token?.keys().map(\.publicKey.id) ?? [])
+        for (index, id) in ids.enumerated() where !ids[..<index].contains(id) {
+            guard !onToken.contains(id), let stored = try await self.stored(id), stored.entry.isEncrypted else {
+                keys[id] = try await self.key(id, passphrases: passphrases)
+                continue
+            }
+            let request = PassphraseRequest(purpose: .unlock, keyID: id, role: stored.entry.role)
+            guard let passphrase = try await passphrases.passphrase(for: request) else { throw request.unavailable }
+            tried.append((id, stored.file, passphrase))
+        }
+        let opened = try await withThrowingTaskGroup(of: (KeyID, PrivateKey?).self) { group in
+            for (id, file, passphrase) in tried {
+                group.addTask {
+                    do {
+                        return (id, try await BlockingWork.run { try file.decode(passphrase: passphrase) })
+                    } catch let error as KeyStoreError where error.code == .wrongPassphrase {
+                        return (id, nil)
+                    }
+                }
+            }
+            return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+        }
+        for (id, _, _) in tried {
+            guard let stored = try await self.stored(id) else { throw self.notFound(id) }
+            if let key = opened[id] {
+                keys[id] = try Self.checked(key, stored.entry)
+            } else {
+                keys[id] = try await self.unlock(stored.file, entry: stored.entry, after: 1, passphrases: passphrases)
+                    .key
+            }
+        }
+        return keys
+    }
+
+    /// Takes a key out of its file.
+    /// - Throws: ``KeyStoreError`` with code `notFound` when it is in no file, `malformed`, `unsupported`, or whatever the source throws.
+    package func privateKey(_ id: KeyID, passphrases: some PassphraseSource) async throws -> PrivateKey {
         guard let stored = try await self.stored(id) else { throw self.notFound(id) }
         return try await self.unlock(stored.file, entry: stored.entry, passphrases: passphrases).key
     }
@@ -100,7 +205,8 @@ package struct KeyStore: Sendable {
 
     /// Stores a key as it stands in a file of somebody else's, encrypted as it is, or under a new passphrase when it is not.
     ///
-    /// Its passphrase is needed, because only the key tells its id.
+    /// Its passphrase is needed where only the key tells its id.
+    /// Only one of Notary's exports tells its id, and is taken as it is, without its passphrase.
     /// - Parameters:
     ///   - role: for a file that does not say.
     ///   - gun: for a file that does not say.
@@ -130,17 +236,41 @@ package struct KeyStore: Sendable {
             location: "the file",
             isEncrypted: true
         )
+        if !entry.id.text.isEmpty, file.isNotarys { return try await self.store(file, entry.id, attributes) }
         let (key, passphrase) = try await self.unlock(file, entry: entry, passphrases: passphrases)
         return try await self.store(key, attributes: attributes, passphrase: passphrase)
     }
 
     /// The file of a key, to be kept elsewhere: still encrypted, with a `path` header as Notary's exports have.
-    /// - Throws: ``KeyStoreError`` with code `notFound`, `malformed` or `storage`.
+    /// - Throws: ``KeyStoreError`` with code `notFound`, `malformed` or `storage`; `unsupported` for a key on a token, or one that lies
+    ///   here in clear.
     package func export(_ id: KeyID) async throws -> PrivateKeyPEM {
-        guard let stored = try await self.stored(id) else { throw self.notFound(id) }
+        let stored = try await self.storedInFile(id)
+        guard stored.entry.isEncrypted else {
+            throw KeyStoreError(
+                .unsupported,
+                "\(stored.entry.location) is not encrypted, and is not exported so: give it a passphrase first (hallmark key passwd)"
+            )
+        }
         var file = stored.file
         file.attributes.path = id.text
         return file
+    }
+
+    /// A key encrypted anew, under the passphrase that it has, in a form that OpenSSL reads.
+    /// - Throws: as ``export(_:)``, or whatever the source throws.
+    package func export(
+        _ id: KeyID,
+        as encryption: KeyEncryption,
+        passphrases: some PassphraseSource
+    ) async throws -> PrivateKeyPEM {
+        _ = try await self.export(id)
+        let stored = try await self.storedInFile(id)
+        let (key, passphrase) = try await self.unlock(stored.file, entry: stored.entry, passphrases: passphrases)
+        let attributes = stored.file.attributes
+        return try await BlockingWork.run {
+            try PrivateKeyPEM(key, attributes: attributes, passphrase: passphrase, encryption: encryption)
+        }
     }
 
     /// Encrypts a key under another passphrase.
@@ -153,14 +283,14 @@ package struct KeyStore: Sendable {
         old: some PassphraseSource,
         new: some PassphraseSource
     ) async throws {
-        guard let stored = try await self.stored(id) else { throw self.notFound(id) }
+        let stored = try await self.storedInFile(id)
         let key = try await self.unlock(stored.file, entry: stored.entry, passphrases: old).key
         let request = PassphraseRequest(purpose: .create, keyID: id, role: stored.entry.role, attempt: 0)
         guard let passphrase = try await new.passphrase(for: request) else { throw request.unavailable }
         try await self.store(key, attributes: stored.file.attributes, passphrase: passphrase)
     }
 
-    /// Removes a key for good.
+    /// Removes a key's file for good. What is on a token stays there: ``HardwareToken/remove(_:passphrases:)`` destroys it.
     /// - Throws: ``KeyStoreError`` with code `notFound` or `storage`.
     package func remove(_ id: KeyID) async throws {
         guard Self.isFileName(id) else { throw self.notFound(id) }
@@ -173,8 +303,14 @@ package struct KeyStore: Sendable {
     @discardableResult
     private func store(_ key: PrivateKey, attributes: KeyAttributes, passphrase: Passphrase) async throws -> Entry {
         let directory = self.directory
+        let encryption = self.encryption
         return try await BlockingWork.run {
-            let text = try PrivateKeyPEM(key, attributes: attributes, passphrase: passphrase).serialized()
+            let text = try PrivateKeyPEM(
+                key,
+                attributes: attributes,
+                passphrase: passphrase,
+                encryption: encryption
+            ).serialized()
             try KeyFile.makeDirectory(directory)
             let path = Self.path(key.publicKey.id, in: directory)
             try KeyFile.replace(path, with: Array(text.utf8))
@@ -188,31 +324,64 @@ package struct KeyStore: Sendable {
         }
     }
 
+    /// Stores a file as it is.
+    private func store(_ file: PrivateKeyPEM, _ id: KeyID, _ attributes: KeyAttributes) async throws -> Entry {
+        var file = file
+        file.attributes = attributes
+        let (directory, text) = (self.directory, try file.serialized())
+        return try await BlockingWork.run {
+            try KeyFile.makeDirectory(directory)
+            let path = Self.path(id, in: directory)
+            try KeyFile.replace(path, with: Array(text.utf8))
+            return Entry(id: id, role: attributes.role, gun: attributes.gun, location: path, isEncrypted: true)
+        }
+    }
+
+    private static func checked(_ key: PrivateKey, _ entry: Entry) throws -> PrivateKey {
+        guard entry.id.text.isEmpty || key.publicKey.id == entry.id else {
+            throw KeyStoreError(.malformed, "\(entry.location) holds the key \(key.publicKey.id), not \(entry.id)")
+        }
+        return key
+    }
+
+    /// - Parameter after: how many passphrases were wrong already.
     private func unlock(
         _ file: PrivateKeyPEM,
         entry: Entry,
+        after attempts: Int = 0,
         passphrases: some PassphraseSource
     ) async throws -> (key: PrivateKey, passphrase: Passphrase) {
-        func checked(_ key: PrivateKey) throws -> PrivateKey {
-            guard entry.id.text.isEmpty || key.publicKey.id == entry.id else {
-                throw KeyStoreError(.malformed, "\(entry.location) holds the key \(key.publicKey.id), not \(entry.id)")
-            }
-            return key
-        }
         guard file.isEncrypted else {
-            return (try checked(try await BlockingWork.run { try file.decode(passphrase: nil) }), Passphrase(""))
+            let key = try await BlockingWork.run { try file.decode(passphrase: nil) }
+            return (try Self.checked(key, entry), Passphrase(""))
         }
-        var request = PassphraseRequest(purpose: .unlock, keyID: entry.id, role: entry.role, attempt: 0)
+        var request = PassphraseRequest(purpose: .unlock, keyID: entry.id, role: entry.role, attempt: attempts)
         while request.attempt < PassphraseRequest.maximumAttempts {
             guard let passphrase = try await passphrases.passphrase(for: request) else { throw request.unavailable }
             do {
                 let key = try await BlockingWork.run { try file.decode(passphrase: passphrase) }
-                return (try checked(key), passphrase)
+                return (try Self.checked(key, entry), passphrase)
             } catch let error as KeyStoreError where error.code == .wrongPassphrase {
                 request.attempt += 1
             }
         }
         throw request.attemptsExceeded
+    }
+
+    private func isOnToken(_ id: KeyID) async throws -> Bool {
+        try await self.token?.keys().contains { $0.publicKey.id == id } ?? false
+    }
+
+    /// A key that is in a file: of one on a token nothing can be taken.
+    private func storedInFile(_ id: KeyID) async throws -> (entry: Entry, file: PrivateKeyPEM) {
+        if let stored = try await self.stored(id) { return stored }
+        if try await self.isOnToken(id) {
+            throw KeyStoreError(
+                .unsupported,
+                "the key \(id) is on a token, from where it cannot be taken, and has its PIN instead of a passphrase"
+            )
+        }
+        throw self.notFound(id)
     }
 
     private func stored(_ id: KeyID) async throws -> (entry: Entry, file: PrivateKeyPEM)? {

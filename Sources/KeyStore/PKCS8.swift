@@ -157,6 +157,27 @@ enum PKCS8 {
         }
     }
 
+    /// Writes a PrivateKeyInfo as RFC 5958 and RFC 8410 have it.
+    static func encode(_ material: PrivateKey.Material) throws -> [UInt8] {
+        switch material {
+        case .p256(let key): Array(key.derRepresentation)
+        case .p384(let key): Array(key.derRepresentation)
+        case .p521(let key): Array(key.derRepresentation)
+        case .rsa(let key): Array(key.pkcs8DERRepresentation)
+        case .ed25519(let key):
+            try self.encode(
+                algorithm: AlgorithmIdentifiers.ed25519,
+                content: self.octetString(Array(key.rawRepresentation))
+            )
+        }
+    }
+
+    private static func octetString(_ bytes: [UInt8]) throws -> [UInt8] {
+        var serializer = DER.Serializer()
+        try serializer.serialize(ASN1OctetString(contentBytes: bytes[...]))
+        return serializer.serializedBytes
+    }
+
     /// Notary's 96 bytes.
     static func encodeNotaryEd25519(_ key: Curve25519.Signing.PrivateKey) -> [UInt8] {
         let publicKey = key.publicKey.rawRepresentation

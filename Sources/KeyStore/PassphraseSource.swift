@@ -37,7 +37,7 @@ package struct PassphraseRequest: Sendable, Hashable {
     }
 
     /// The error when no source has one.
-    var unavailable: KeyStoreError {
+    package var unavailable: KeyStoreError {
         if case .pin(let token) = self.purpose {
             return KeyStoreError(
                 .passphraseUnavailable,
@@ -111,15 +111,10 @@ package struct EnvironmentPassphrases: PassphraseSource {
         }
     }
 
-    private static func variables(for request: PassphraseRequest) -> [String] {
-        guard case .pin = request.purpose else { return self.variables(for: request.role) }
-        return [TokenSettings.pinVariable] + self.variables(for: request.role)
-    }
-
     package func passphrase(for request: PassphraseRequest) throws -> Passphrase? {
         // Both may be set, for keys that docker and notary made: each is tried once.
         var values: [String] = []
-        for name in Self.variables(for: request) {
+        for name in Self.variables(for: request.role) {
             guard let value = self.environment[name], !value.isEmpty, !values.contains(value) else { continue }
             values.append(value)
             // A token locks after a few wrong PINs: one guess is all that it gets.

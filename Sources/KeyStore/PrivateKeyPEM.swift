@@ -64,6 +64,9 @@ package struct PrivateKeyPEM: Sendable, Hashable {
     /// True when a passphrase is needed to read it.
     package var isEncrypted: Bool { self.block.type == Self.encryptedType || OpenSSLEncryption.isUsed(by: self.block) }
 
+    /// Whether Go's notary and docker read it as it is.
+    var isNotarys: Bool { self.block.type == Self.encryptedType && EncryptedPKCS8.isNotarys(self.block.content) }
+
     private init(_ block: PEMBlock) {
         self.block = block
         self.attributes = KeyAttributes(headers: block.headers)
@@ -87,17 +90,31 @@ package struct PrivateKeyPEM: Sendable, Hashable {
         return keys
     }
 
-    /// Encrypts a key in the form that Go's notary and docker read. Blocks for some milliseconds.
+    /// Encrypts a key. Blocks while it derives the key from the passphrase, a second or so: run it by `BlockingWork`.
     /// - Parameters:
     ///   - key: the key.
     ///   - attributes: what the file says of it.
     ///   - passphrase: when empty, the key is written in clear, as Notary does.
-    package init(_ key: PrivateKey, attributes: KeyAttributes, passphrase: Passphrase) throws {
+    ///   - encryption: how; where Go's notary and docker need not read it, in OpenSSL's form of a key and without what the file says
+    ///     of it, which OpenSSL does not read over.
+    package init(
+        _ key: PrivateKey,
+        attributes: KeyAttributes,
+        passphrase: Passphrase,
+        encryption: KeyEncryption = .standard
+    ) throws {
+        guard case .notary = encryption else {
+            let info = try PKCS8.encode(key.material)
+            let content = try EncryptedPKCS8.encrypt(info, passphrase: passphrase, as: encryption)
+            self.block = PEMBlock(type: Self.encryptedType, content: content)
+            self.attributes = KeyAttributes(role: RoleName(""))
+            return
+        }
         let info = try PKCS8.encodeAsNotary(key.material)
         if passphrase.isEmpty {
             self.block = PEMBlock(type: Self.plainType, headers: attributes.headers, content: info)
         } else {
-            let content = try EncryptedPKCS8.encrypt(info, passphrase: passphrase)
+            let content = try EncryptedPKCS8.encrypt(info, passphrase: passphrase, as: encryption)
             self.block = PEMBlock(type: Self.encryptedType, headers: attributes.headers, content: content)
         }
         self.attributes = attributes

@@ -22,6 +22,14 @@ package enum PublicKeyFile {
         return try PEMBlock(type: self.type, content: content).serialized()
     }
 
+    /// The text of a key's file that says what the key signs, as notary writes it.
+    /// - Throws: `TUFError` with code `invalidKey`; ``KeyStoreError`` with code `invalidName`.
+    package static func text(_ key: PublicKey, role: RoleName) throws -> String {
+        guard var block = try PEMBlock.parse(self.text(key)).first else { return "" }
+        block.headers["role"] = role.text
+        return try block.serialized()
+    }
+
     /// Reads a key, and spells it as TUF's format does.
     /// - Throws: ``KeyStoreError`` with code `malformed`; `TUFError` with code `invalidKey`.
     package static func key(_ bytes: [UInt8]) throws -> PublicKey {

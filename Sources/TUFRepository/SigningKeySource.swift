@@ -49,27 +49,24 @@ package final class StoredSigningKeys: SigningKeySource {
     }
 
     package func signingKeys(among keys: [PublicKey], for role: RoleName) async throws -> [any SigningKey] {
-        var found: [any SigningKey] = []
-        for key in keys {
-            // A key of a kind that we cannot read is none that we have.
-            guard let id = try? key.canonicalID, try await self.store.entry(id) != nil else { continue }
-            found.append(try ListedPrivateKey(try await self.unlock(id), as: key))
+        let stored = Set(try await self.store.list().map(\.id))
+        // A key of a kind that we cannot read is none that we have.
+        let held = keys.filter { key in (try? key.canonicalID).map { stored.contains($0) } ?? false }
+        let known = self.unlocked.withLock { $0 }
+        let locked = try held.map { try $0.canonicalID }.filter { known[$0] == nil }
+        let opened = try await Self.keys(locked, in: self.store, passphrases: self.passphrases)
+        self.unlocked.withLock { $0.merge(opened) { old, _ in old } }
+        return try held.compactMap { key in
+            let id = try key.canonicalID
+            return try (known[id] ?? opened[id]).map { try ListedPrivateKey($0, as: key) }
         }
-        return found
     }
 
-    private func unlock(_ id: KeyID) async throws -> any UnlockedKey {
-        if let key = self.unlocked.withLock({ $0[id] }) { return key }
-        let key = try await Self.key(id, in: self.store, passphrases: self.passphrases)
-        self.unlocked.withLock { $0[id] = key }
-        return key
-    }
-
-    private static func key(
-        _ id: KeyID,
+    private static func keys(
+        _ ids: [KeyID],
         in store: KeyStore,
         passphrases: some PassphraseSource
-    ) async throws -> any UnlockedKey {
-        try await store.key(id, passphrases: passphrases)
+    ) async throws -> [KeyID: any UnlockedKey] {
+        try await store.keys(ids, passphrases: passphrases)
     }
 }

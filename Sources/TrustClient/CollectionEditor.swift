@@ -315,6 +315,8 @@ extension CollectionEditor {
     /// - Throws: ``TrustClientError`` with code `noSigningKey`.
     mutating func sign(_ ring: inout KeyRing) async throws -> [MetadataUpload] {
         guard try self.isDue(ring) else { return [] }
+        let required = try self.requirements(ring)
+        if required.allSatisfy({ ring.meets($0) }) { try await ring.unlock(required) }
         try self.advance()
         var uploads: [MetadataUpload] = []
         var rootBytes = self.published.bytes

@@ -19,17 +19,24 @@ extension CollectionPublisher {
     /// Replaces the keys of a top-level role and publishes the new root at once, or puts it aside for others to sign where the root
     /// takes more signatures than there are keys here. Staged changes stay staged.
     ///
+    /// - Parameters:
+    ///   - role: root, targets, snapshot or timestamp.
+    ///   - holder: who has the key from now on.
+    ///   - policy: what happens when the keys here are too few.
+    ///   - legacyRoots: of how many roots before this one the keys sign the new one, too, as far as they are here.
     /// - Throws: ``TrustClientError`` with code `invalid` for a role that this holder cannot hold, or while other changes wait for
     ///   signatures.
     @discardableResult
     package func rotateKey(
         of role: RoleName,
         to holder: KeyHolder,
-        _ policy: CeremonyPolicy = .whereThresholdsAsk
+        _ policy: CeremonyPolicy = .whereThresholdsAsk,
+        legacyRoots: Int = 0
     ) async throws -> Outcome {
         try await self.reporting {
             try Self.check(role, holder)
             var (editor, ring) = try await self.editRoot(policy)
+            editor.formerRootKeys = try await self.rootKeys(of: editor.root, before: legacyRoots)
             let old = ring.held(try editor.root.keys(of: role).keys)
             let (new, generated) = try await self.newKeys(for: role, holder, &ring)
             let outcome: Outcome
@@ -52,6 +59,24 @@ extension CollectionPublisher {
             }
             return outcome
         }
+    }
+
+    /// The keys that signed some roots before this one, as far as it still lists them.
+    private func rootKeys(of root: Root, before count: Int) async throws -> [PublicKey] {
+        let oldest = max(1, root.version - Int64(clamping: max(0, count)))
+        var ids: Set<KeyID> = []
+        for version in oldest..<root.version {
+            let bytes = try await self.client.transport.fetch(
+                .root,
+                .version(version),
+                of: self.gun,
+                limit: WireFormat.rootLimit
+            )
+            // Unverified: it only chooses among keys that the root lists which is trusted.
+            let listed = try JSONParser.parse(bytes)["signed"]?["roles"]?["root"]?["keyids"]?.array ?? []
+            ids.formUnion(listed.compactMap { $0.string.map { KeyID($0) } })
+        }
+        return root.keys.values.filter { $0.type.isCertificate && ids.contains($0.id) }.sorted { $0.id < $1.id }
     }
 
     /// What changes of the keys of a top-level role.

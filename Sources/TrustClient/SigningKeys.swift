@@ -30,6 +30,9 @@ package protocol SigningKeys: Sendable {
     /// Unlocks a key.
     func key(_ id: KeyID) async throws -> any UnlockedKey
 
+    /// Unlocks several keys, at once where that saves time.
+    func keys(_ ids: [KeyID]) async throws -> [KeyID: any UnlockedKey]
+
     /// Stores a new key.
     func add(_ key: PrivateKey, role: RoleName, gun: GUN?) async throws
 
@@ -37,7 +40,15 @@ package protocol SigningKeys: Sendable {
     func remove(_ id: KeyID) async throws
 }
 
-/// The keys of a trust directory, unlocked with what a passphrase source says.
+extension SigningKeys {
+    package func keys(_ ids: [KeyID]) async throws -> [KeyID: any UnlockedKey] {
+        var keys: [KeyID: any UnlockedKey] = [:]
+        for id in ids { keys[id] = try await self.key(id) }
+        return keys
+    }
+}
+
+/// The keys of a trust directory and of its token, unlocked with what a passphrase source says.
 package struct StoredKeys: SigningKeys {
     private let store: KeyStore
     private let passphrases: any PassphraseSource
@@ -56,11 +67,17 @@ package struct StoredKeys: SigningKeys {
         try await self.store.key(id, passphrases: self.passphrases)
     }
 
+    package func keys(_ ids: [KeyID]) async throws -> [KeyID: any UnlockedKey] {
+        try await self.store.keys(ids, passphrases: self.passphrases)
+    }
+
     package func add(_ key: PrivateKey, role: RoleName, gun: GUN?) async throws {
         try await self.store.add(key, role: role, gun: gun?.text, passphrases: self.passphrases)
     }
 
+    /// Removes a key's file. A key on a token stays there until somebody says that it is to be destroyed.
     package func remove(_ id: KeyID) async throws {
+        if try await self.store.entry(id)?.isOnToken == true { return }
         try await self.store.remove(id)
     }
 }
@@ -124,6 +141,17 @@ struct KeyRing {
             signers.append(try await self.signer(key))
         }
         return signers
+    }
+
+    /// Unlocks the keys of several roles that are here, all at once: each takes a good part of a second.
+    mutating func unlock(_ roles: [RoleKeys]) async throws {
+        var locked: [KeyID] = []
+        for id in roles.flatMap({ self.held($0.keys) }).compactMap({ try? $0.canonicalID })
+        where self.unlocked[id] == nil && !locked.contains(id) {
+            locked.append(id)
+        }
+        guard locked.count > 1 else { return }
+        for (id, key) in try await self.keys.keys(locked) { self.unlocked[id] = key }
     }
 
     /// Why a role cannot be signed here.

@@ -166,7 +166,10 @@ struct TestUser: Sendable {
 
     func settings(server: String? = nil) throws -> ClientSettings {
         try ClientSettings(
-            environment: ["DOCKER_CONFIG": self.docker, "DOCKER_CONTENT_TRUST_SERVER": server ?? self.server]
+            environment: [
+                "DOCKER_CONFIG": self.docker, "DOCKER_CONTENT_TRUST_SERVER": server ?? self.server,
+                "HALLMARK_KEY_ITERATIONS": "10000",
+            ]
         )
     }
 

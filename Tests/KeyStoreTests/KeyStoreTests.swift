@@ -33,7 +33,7 @@ struct KeyStoreTests {
     func layout() async throws {
         try await withTemporaryDirectory { directory in
             let trust = directory.appending(path: "trust").path
-            let store = try await KeyStore(trustDirectory: trust)
+            let store = try await KeyStore(trustDirectory: trust, encryption: .quick)
             #expect(try await store.list() == [])
             let key = try await PrivateKey.generate(.p256)
             let entry = try await store.add(key, role: .targets, gun: "example.com/a", passphrases: Self.passphrase)
@@ -54,7 +54,7 @@ struct KeyStoreTests {
     func notaryStore() async throws {
         try await withTemporaryDirectory { directory in
             try Self.write(NotaryKeyFile.pem, to: "\(directory.path)/private/\(NotaryKeyFile.id).key")
-            let store = try await KeyStore(trustDirectory: directory.path)
+            let store = try await KeyStore(trustDirectory: directory.path, encryption: .quick)
             let entry = try #require(try await store.list().first)
             #expect(entry.role == .targets)
             #expect(entry.gun == "example.com/wire/one")
@@ -66,7 +66,7 @@ struct KeyStoreTests {
     @Test("root and delegation keys serve several collections and carry no name of one", arguments: ["root", "jane"])
     func sharedKeys(role: String) async throws {
         try await withTemporaryDirectory { directory in
-            let store = try await KeyStore(trustDirectory: directory.path)
+            let store = try await KeyStore(trustDirectory: directory.path, encryption: .quick)
             let key = try await PrivateKey.generate(.ed25519)
             let entry = try await store.add(key, role: RoleName(role), gun: "g", passphrases: Self.passphrase)
             #expect(entry.gun == nil)
@@ -77,7 +77,7 @@ struct KeyStoreTests {
     @Test("a wrong passphrase is asked for again until the source gives up")
     func retries() async throws {
         try await withTemporaryDirectory { directory in
-            let store = try await KeyStore(trustDirectory: directory.path)
+            let store = try await KeyStore(trustDirectory: directory.path, encryption: .quick)
             let entry = try await store.add(
                 try await PrivateKey.generate(.p256),
                 role: .root,
@@ -103,7 +103,7 @@ struct KeyStoreTests {
     @Test("a passphrase is changed; the old one is worth nothing then")
     func changePassphrase() async throws {
         try await withTemporaryDirectory { directory in
-            let store = try await KeyStore(trustDirectory: directory.path)
+            let store = try await KeyStore(trustDirectory: directory.path, encryption: .quick)
             let key = try await PrivateKey.generate(.p256)
             let entry = try await store.add(key, role: .targets, gun: "g", passphrases: Self.passphrase)
             let new = FixedPassphrase(Passphrase("another passphrase"))
@@ -119,8 +119,8 @@ struct KeyStoreTests {
     @Test("keys go out and into another store, and out of this one")
     func exportAndImport() async throws {
         try await withTemporaryDirectory { directory in
-            let store = try await KeyStore(trustDirectory: directory.appending(path: "one").path)
-            let other = try await KeyStore(trustDirectory: directory.appending(path: "two").path)
+            let store = try await KeyStore(trustDirectory: directory.appending(path: "one").path, encryption: .quick)
+            let other = try await KeyStore(trustDirectory: directory.appending(path: "two").path, encryption: .quick)
             let key = try await PrivateKey.generate(.p256)
             let entry = try await store.add(key, role: .snapshot, gun: "g", passphrases: Self.passphrase)
             let exported = try await store.export(entry.id).serialized()
@@ -140,7 +140,7 @@ struct KeyStoreTests {
     @Test("a key in clear is encrypted when it is imported")
     func importPlain() async throws {
         try await withTemporaryDirectory { directory in
-            let store = try await KeyStore(trustDirectory: directory.path)
+            let store = try await KeyStore(trustDirectory: directory.path, encryption: .quick)
             let key = try await PrivateKey.generate(.ed25519)
             let plain = try PrivateKeyPEM(
                 key,
@@ -157,7 +157,7 @@ struct KeyStoreTests {
     @Test("a file's path header cannot make the store write elsewhere")
     func hostilePath() async throws {
         try await withTemporaryDirectory { directory in
-            let store = try await KeyStore(trustDirectory: directory.appending(path: "trust").path)
+            let store = try await KeyStore(trustDirectory: directory.appending(path: "trust").path, encryption: .quick)
             let pem = NotaryKeyFile.pem.replacing("role: targets\n", with: "path: ../../evil\nrole: targets\n")
             let passphrase = FixedPassphrase(Passphrase(NotaryKeyFile.passphrase))
             let entry = try await store.importKey(try PrivateKeyPEM(pem), passphrases: passphrase)
@@ -170,7 +170,7 @@ struct KeyStoreTests {
     @Test("ids that are no file name of ours find nothing", arguments: ["", "..", "../private/x", "a/b", "ABCDEF"])
     func hostileID(text: String) async throws {
         try await withTemporaryDirectory { directory in
-            let store = try await KeyStore(trustDirectory: directory.path)
+            let store = try await KeyStore(trustDirectory: directory.path, encryption: .quick)
             for id in [KeyID(text), KeyID(text + String(repeating: "0", count: 64))] {
                 #expect(try await store.entry(id) == nil)
                 #expect(await Self.code { try await store.remove(id) } == .notFound)
@@ -181,7 +181,7 @@ struct KeyStoreTests {
     @Test("a role that would break the file is refused before anybody is asked for a passphrase")
     func hostileRole() async throws {
         try await withTemporaryDirectory { directory in
-            let store = try await KeyStore(trustDirectory: directory.path)
+            let store = try await KeyStore(trustDirectory: directory.path, encryption: .quick)
             let key = try await PrivateKey.generate(.p256)
             let terminal = ScriptedTerminal([])
             let prompt = PassphrasePrompt(terminal: terminal)
@@ -207,7 +207,7 @@ struct KeyStoreTests {
             try Self.write(NotaryKeyFile.pem, to: "\(path)/notes.key")
             try Self.write(NotaryKeyFile.pem, to: "\(path)/.\(wrong).key.1.tmp")
             try FileManager.default.createDirectory(atPath: "\(path)/\(folder).key", withIntermediateDirectories: true)
-            let store = try await KeyStore(trustDirectory: directory.path)
+            let store = try await KeyStore(trustDirectory: directory.path, encryption: .quick)
             #expect(try await store.list().map(\.id) == [wrong])
             #expect(await Self.code { _ = try await store.entry(broken) } == .malformed)
             #expect(await Self.code { _ = try await store.entry(large) } == .malformed)
@@ -234,12 +234,13 @@ struct KeyStoreTests {
                 let file = try PrivateKeyPEM(
                     key,
                     attributes: KeyAttributes(role: RoleName("")),
-                    passphrase: Passphrase("a passphrase")
+                    passphrase: Passphrase("a passphrase"),
+                    encryption: .quick
                 )
                 try Self.write(try file.serialized(), to: "\(path)/\(place)")
             }
             try Self.write("mine", to: "\(path)/tuf_keys/other/notes.txt")
-            let store = try await KeyStore(trustDirectory: directory.path)
+            let store = try await KeyStore(trustDirectory: directory.path, encryption: .quick)
             for (key, expected) in zip(
                 keys,
                 [("root", nil), ("snapshot", "example.com/a/b"), ("targets/releases", nil)]
@@ -252,24 +253,25 @@ struct KeyStoreTests {
             #expect(!FileManager.default.fileExists(atPath: "\(path)/root_keys"))
             #expect(!FileManager.default.fileExists(atPath: "\(path)/tuf_keys/example.com"))
             #expect(FileManager.default.fileExists(atPath: "\(path)/tuf_keys/other/notes.txt"))
-            #expect(try await KeyStore(trustDirectory: directory.path).list().count == 3)
+            #expect(try await KeyStore(trustDirectory: directory.path, encryption: .quick).list().count == 3)
         }
     }
 
     @Test("a key that was moved already keeps its newer passphrase")
     func repeatedMigration() async throws {
         try await withTemporaryDirectory { directory in
-            let store = try await KeyStore(trustDirectory: directory.path)
+            let store = try await KeyStore(trustDirectory: directory.path, encryption: .quick)
             let key = try await PrivateKey.generate(.p256)
             let entry = try await store.add(key, role: .root, passphrases: Self.passphrase)
             let old = try PrivateKeyPEM(
                 key,
                 attributes: KeyAttributes(role: .root),
-                passphrase: Passphrase("older one")
+                passphrase: Passphrase("older one"),
+                encryption: .quick
             )
             let place = "\(directory.path)/private/root_keys/\(entry.id)_root.key"
             try Self.write(try old.serialized(), to: place)
-            let again = try await KeyStore(trustDirectory: directory.path)
+            let again = try await KeyStore(trustDirectory: directory.path, encryption: .quick)
             #expect(try await again.key(entry.id, passphrases: Self.passphrase).publicKey == key.publicKey)
             #expect(!FileManager.default.fileExists(atPath: place))
         }
@@ -278,7 +280,7 @@ struct KeyStoreTests {
     @Test("readers and writers of one key at the same time see whole files")
     func concurrency() async throws {
         try await withTemporaryDirectory { directory in
-            let store = try await KeyStore(trustDirectory: directory.path)
+            let store = try await KeyStore(trustDirectory: directory.path, encryption: .quick)
             let key = try await PrivateKey.generate(.p256)
             let entry = try await store.add(key, role: .root, passphrases: Self.passphrase)
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -38,7 +38,8 @@ struct PrivateKeyPEMTests {
         let file = try PrivateKeyPEM(
             key,
             attributes: KeyAttributes(role: .targets, gun: "example.com/wire/one"),
-            passphrase: Passphrase("another pass")
+            passphrase: Passphrase("another pass"),
+            encryption: .quick
         )
         let theirs = try #require(try PEMBlock.parse(NotaryKeyFile.pem).first).content
         let ours = try #require(try PEMBlock.parse(file.serialized()).first).content
@@ -52,7 +53,12 @@ struct PrivateKeyPEMTests {
     func roundTrip(algorithm: PrivateKey.Algorithm, passphrase: String) async throws {
         let key = try await PrivateKey.generate(algorithm)
         let attributes = KeyAttributes(role: RoleName("jane"))
-        let text = try PrivateKeyPEM(key, attributes: attributes, passphrase: Passphrase(passphrase)).serialized()
+        let text = try PrivateKeyPEM(
+            key,
+            attributes: attributes,
+            passphrase: Passphrase(passphrase),
+            encryption: .quick
+        ).serialized()
         let file = try PrivateKeyPEM(text)
         #expect(file.isEncrypted == !passphrase.isEmpty)
         #expect(file.attributes == attributes)
@@ -126,7 +132,12 @@ struct PrivateKeyPEMTests {
             KeyAttributes(role: RoleName(name)), KeyAttributes(role: .targets, gun: name),
             KeyAttributes(role: .targets, path: name),
         ] {
-            let file = try PrivateKeyPEM(key, attributes: attributes, passphrase: Passphrase("secret"))
+            let file = try PrivateKeyPEM(
+                key,
+                attributes: attributes,
+                passphrase: Passphrase("secret"),
+                encryption: .quick
+            )
             #expect(Self.code { _ = try file.serialized() } == .invalidName)
         }
     }
@@ -250,7 +261,8 @@ struct PrivateKeyPEMTests {
             let file = try PrivateKeyPEM(
                 key,
                 attributes: KeyAttributes(role: RoleName("")),
-                passphrase: Passphrase(passphrase)
+                passphrase: Passphrase(passphrase),
+                encryption: .quick
             )
             let publicKey = try openssl("pkey", "-passin", "pass:secret", "-pubout", input: try file.serialized())
             #expect(try PEMBlock.parse(publicKey).first?.content == key.publicKey.bytes)

@@ -117,7 +117,10 @@ struct KeyTests {
     @Test("Keys of a trust directory sign, under the passphrase that opens them")
     func storedKeys() async throws {
         let test = try TestRepository()
-        let store = try await KeyStore(trustDirectory: test.directory.path + "/trust")
+        let store = try await KeyStore(
+            trustDirectory: test.directory.path + "/trust",
+            encryption: .notary(iterations: 2048)
+        )
         let stored = StoredSigningKeys(store, passphrases: FixedPassphrase(Passphrase("open sesame")))
         var signers: [RoleName: Signers] = [:]
         for role in RoleName.topLevel { signers[role] = .init(keys: [try await stored.generate(.p256, for: role)]) }
@@ -135,7 +138,7 @@ struct KeyTests {
     func allOrNone() async throws {
         let directory = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path
         defer { try? FileManager.default.removeItem(atPath: directory) }
-        let store = try await KeyStore(trustDirectory: directory)
+        let store = try await KeyStore(trustDirectory: directory, encryption: .notary(iterations: 2048))
         let some = StoredSigningKeys(store, passphrases: PassphraseForSome(roles: [.root, .targets]))
         await #expect(throws: KeyStoreError.self) {
             _ = try await some.generate(.ed25519, for: [.root, .targets, .snapshot])

@@ -85,7 +85,7 @@ package final class HardwareToken: Sendable {
         var approval: Passphrase?
         if needsApproval {
             let request = PassphraseRequest(purpose: .pin(token: key.slot.label), keyID: id, role: key.role)
-            if let pin { approval = pin } else { approval = try await passphrases.passphrase(for: request) }
+            if let pin { approval = pin } else { approval = try await self.pin(for: request, passphrases) }
             guard approval != nil else { throw request.unavailable }
         }
         return TokenKey(kind: kind, token: self, slot: key.slot, identifier: key.identifier, approval: approval)
@@ -189,7 +189,7 @@ package final class HardwareToken: Sendable {
         var request = PassphraseRequest(purpose: .pin(token: slot.label), keyID: keyID, role: role)
         while true {
             try Self.refuseRisk(try await self.work { try $0.refreshed(slot) })
-            guard let pin = try await passphrases.passphrase(for: request) else { throw request.unavailable }
+            guard let pin = try await self.pin(for: request, passphrases) else { throw request.unavailable }
             if try await self.accepts(pin, slot) { return pin }
             request.attempt += 1
             let after = try await self.work { try $0.refreshed(slot) }
@@ -201,6 +201,15 @@ package final class HardwareToken: Sendable {
                 )
             }
         }
+    }
+
+    private func pin(
+        for request: PassphraseRequest,
+        _ passphrases: some PassphraseSource
+    ) async throws -> Passphrase? {
+        guard let pin = self.settings.pin else { return try await passphrases.passphrase(for: request) }
+        guard request.attempt == 0 else { throw request.attemptsExceeded }
+        return pin
     }
 
     private func accepts(_ pin: Passphrase, _ slot: CryptokiModule.Slot) async throws -> Bool {

@@ -13,6 +13,8 @@ package struct TokenSettings: Sendable, Hashable {
 
     /// The library's path.
     package let modulePath: String
+    /// The PIN, where the environment has it. It is not shown, and goes before all other sources.
+    let pin: Passphrase?
     /// What the token must be; nil for the only one that there is.
     private let selection: Selection?
 
@@ -25,6 +27,7 @@ package struct TokenSettings: Sendable, Hashable {
     /// - Returns: nil when no module is named: no token is used then.
     /// - Throws: ``KeyStoreError`` with code `token` for a URI that cannot be read, or a token without a module.
     package init?(environment: [String: String]) throws {
+        self.pin = environment[Self.pinVariable].flatMap { $0.isEmpty ? nil : Passphrase($0) }
         let module = environment[Self.moduleVariable].flatMap { $0.isEmpty ? nil : $0 }
         guard let token = environment[Self.tokenVariable], !token.isEmpty else {
             guard let module else { return nil }

@@ -4,6 +4,7 @@ import ArgumentParser
 import ContentTrust
 import Database
 import Foundation
+import KeyStore
 import Logging
 import Settings
 import TUF
@@ -13,13 +14,43 @@ import TrustSigner
 struct KeyPasswd: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "passwd",
-        abstract: "Store a signer's keys under a new passphrase, while it serves.",
+        abstract: "Change the passphrase of a key, or of all keys of a signer while it serves.",
         discussion: """
-            Without NOTARY_SIGNER_DEFAULT_ALIAS a new random passphrase is made in a file beside the old one. With it, the keys \
+            Of a key: the passphrase until now comes from where passphrases come from, the new one from --new-passphrase-file, \
+            HALLMARK_NEW_PASSPHRASE or a prompt.
+
+            Of a signer, with --signer: without NOTARY_SIGNER_DEFAULT_ALIAS a new random passphrase is made in a file beside the old one. With it, the keys \
             are stored under the alias that it names: start the signer with NOTARY_SIGNER_<ALIAS> of the old and the new alias \
             first. What has stored the keys before is not needed any more afterwards, but for backups.
             """
     )
+
+    @Argument(help: ArgumentHelp("The key's id, or how it begins.", valueName: "id"))
+    var key: String?
+
+    @Option(
+        name: [.customShort("d"), .customLong("trust-dir"), .customLong("trustDir")],
+        help: ArgumentHelp("Where the key is. Default: ~/.docker/trust.", valueName: "dir")
+    )
+    var trustDirectory: String?
+
+    @Option(
+        name: .customLong("passphrase-file"),
+        help: ArgumentHelp("Read the passphrase until now from the first line of a file.", valueName: "file")
+    )
+    var passphraseFile: String?
+
+    @Option(
+        name: .customLong("passphrase-command"),
+        help: ArgumentHelp("Read it from the first line that a program prints.", valueName: "command")
+    )
+    var passphraseCommand: String?
+
+    @Option(
+        name: .customLong("new-passphrase-file"),
+        help: ArgumentHelp("Read the new passphrase from the first line of a file.", valueName: "file")
+    )
+    var newPassphraseFile: String?
 
     @Flag(name: .customLong("signer"), help: "The keys of the signer of hallmark serve.")
     var isSigner = false
@@ -31,11 +62,14 @@ struct KeyPasswd: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
-        guard self.isSigner else { throw ValidationError("say --signer: no other passphrase is changed by this") }
+        guard self.isSigner != (self.key != nil) else {
+            throw ValidationError("name a key by its id, or say --signer")
+        }
     }
 
     func run() async throws {
         CoreDumps.hideMemory()
+        if let key = self.key { return try await self.change(key) }
         let settings = try self.configuration.loader(options: self.signerKeys.given).loadOrExplain().values
         let storage = ServiceDatabase(service: .signer, settings: settings)
         if storage.postgreSQL == nil {
@@ -65,6 +99,37 @@ struct KeyPasswd: AsyncParsableCommand {
         }
         try await database.close()
         try self.report(result, alias)
+    }
+
+    private func change(_ name: String) async throws {
+        let environment = ProcessInfo.processInfo.environment
+        let settings = try ClientSettings(
+            trustDirectory: self.trustDirectory,
+            configurationFile: self.configuration.config.first
+        )
+        let store = try await settings.keyStore()
+        let id = try await store.entry(matching: name).id
+        let prompt = PassphrasePrompt(terminal: StandardTerminal(), wording: .docker)
+        var old: [any PassphraseSource] = []
+        if let file = self.passphraseFile { old.append(PassphraseFile(path: file.expandingTilde)) }
+        if let command = self.passphraseCommand {
+            old.append(PassphraseCommand(command.split(separator: " ").map(String.init), environment: environment))
+        }
+        var new: [any PassphraseSource] = []
+        if let file = self.newPassphraseFile { new.append(PassphraseFile(path: file.expandingTilde)) }
+        if let text = environment["HALLMARK_NEW_PASSPHRASE"], !text.isEmpty {
+            new.append(FixedPassphrase(Passphrase(text)))
+        }
+        try await store.changePassphrase(
+            id,
+            old: PassphraseChain(old + [EnvironmentPassphrases(environment), prompt]),
+            new: PassphraseChain(new + [prompt])
+        )
+        if self.output.output == .json {
+            JSONOutput.write(["id": id.text])
+        } else {
+            print("\nSuccessfully updated passphrase for key ID: \(id)")
+        }
     }
 
     private func report(_ result: LocalSigner.Reencryption, _ alias: String) throws {

@@ -40,8 +40,8 @@ struct KeyRotate: AsyncParsableCommand {
         name: [.customShort("k"), .customLong("key")],
         parsing: .singleValue,
         help: ArgumentHelp(
-            "A key from now on, PEM; may be repeated. On a trust server a private key, which is imported, or a public one or "
-                + "certificate; in a directory a public key.",
+            "A key from now on, PEM; may be repeated. On a trust server a private key, which is imported, the id of one that is "
+                + "here, or a public key or certificate; in a directory a public key.",
             valueName: "file"
         )
     )
@@ -52,6 +52,16 @@ struct KeyRotate: AsyncParsableCommand {
         help: "On a trust server: the server makes the new key of snapshot or timestamp, and signs with it."
     )
     var serverManaged = false
+
+    @Option(
+        name: [.customShort("l"), .long],
+        help: ArgumentHelp(
+            "On a trust server: sign with the keys of so many roots before, too, as far as they are here, for clients that know "
+                + "no newer ones.",
+            valueName: "number"
+        )
+    )
+    var legacy = 0
 
     @Flag(help: "Keep the keys that are there.")
     var keep = false
@@ -86,8 +96,9 @@ struct KeyRotate: AsyncParsableCommand {
             onlyDirectories: [
                 ("--algorithm", self.algorithm != nil)
             ],
-            onlyServers: [("--server-managed", self.serverManaged)]
+            onlyServers: [("--server-managed", self.serverManaged), ("--legacy", self.legacy != 0)]
         )
+        guard self.legacy >= 0 else { throw ValidationError("--legacy is a number of roots") }
         guard !self.serverManaged || !(self.keep || !self.removed.isEmpty || self.threshold != nil) else {
             throw ValidationError("with --server-managed the server's key is the only one")
         }
@@ -132,7 +143,8 @@ struct KeyRotate: AsyncParsableCommand {
             return try await collection.rotateKey(
                 of: RoleName(self.role),
                 serverManaged: self.serverManaged,
-                keyFiles: files
+                keyFiles: files,
+                legacyRoots: self.legacy
             )
         }
         return try await collection.changeKeys(

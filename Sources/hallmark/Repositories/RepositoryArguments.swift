@@ -22,6 +22,7 @@ struct RepositoryArgument: ParsableArguments {
 /// Which kind of key is made.
 enum KeyAlgorithm: String, ExpressibleByArgument, CaseIterable {
     case ed25519
+    case ecdsa
     case p256 = "ecdsa-p256"
     case p384 = "ecdsa-p384"
     case rsa
@@ -29,7 +30,7 @@ enum KeyAlgorithm: String, ExpressibleByArgument, CaseIterable {
     var algorithm: PrivateKey.Algorithm {
         switch self {
         case .ed25519: .ed25519
-        case .p256: .p256
+        case .ecdsa, .p256: .p256
         case .p384: .p384
         case .rsa: .rsa(bits: 3072)
         }
@@ -66,8 +67,7 @@ struct TimeSpan {
 extension TrustOptions {
     /// The keys of the trust directory.
     func signingKeys() async throws -> StoredSigningKeys {
-        let store = try await KeyStore(trustDirectory: try self.settings.trustDirectory)
-        return StoredSigningKeys(store, passphrases: self.passphrases)
+        StoredSigningKeys(try await self.settings.keyStore(), passphrases: self.passphrases)
     }
 
     /// A repository to change.
