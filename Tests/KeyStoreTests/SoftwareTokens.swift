@@ -28,13 +28,13 @@ enum SoftwareTokens {
         try Data("directories.tokendir = \(tokens.path)\nobjectstore.backend = file\nlog.level = ERROR\n".utf8)
             .write(to: configuration)
         setenv("SOFTHSM2_CONF", configuration.path, 1)
-        self.path.store(directory.path)
+        SoftwareTokens.path.store(directory.path)
         atexit { SoftwareTokens.path.remove() }
         for label in Label.allCases {
             let process = Process()
             process.executableURL = URL(fileURLWithPath: "/usr/bin/softhsm2-util")
             process.arguments = [
-                "--init-token", "--free", "--label", label.rawValue, "--pin", self.pin, "--so-pin", "567890",
+                "--init-token", "--free", "--label", label.rawValue, "--pin", SoftwareTokens.pin, "--so-pin", "567890",
             ]
             process.standardOutput = FileHandle.nullDevice
             try process.run()
