@@ -115,7 +115,13 @@ for format in openssl scrypt; do
     says "$id"
 done
 
-step "docker loads what hallmark makes as notary does, and hallmark signs with what docker makes"
+step "docker loads what hallmark exports, and hallmark signs with what docker makes"
+new_user greg
+cp "$(home alice)/passphrase" "$(home greg)/passphrase"
+ann=$(key_of alice list --role ann --output json | jq --raw-output '.keys[0].id')
+succeeds key_of alice export --key "$ann" --to ann-key.pem
+succeeds as greg docker trust key load ann-key.pem --name ann
+[[ -e $(home greg)/.docker/trust/private/$ann.key ]] || fail "docker did not load the key"
 new_user frida
 succeeds key_of frida generate ecdsa --role frida -o frida
 said=$OUT

@@ -234,13 +234,23 @@ struct PrivateKeyPEMTests {
         #expect(Self.code { _ = try file.decode(passphrase: Passphrase("wrong")) } == .wrongPassphrase)
     }
 
+    @Test("a key that OpenSSL encrypted with scrypt is read", .enabled(if: hasOpenSSL))
+    func scrypt() throws {
+        let plain = try Self.generate("ec")
+        let file = try PrivateKeyPEM(
+            try openssl("pkcs8", "-topk8", "-scrypt", "-passout", "pass:secret", input: plain)
+        )
+        let key = try PrivateKeyPEM(plain).decode(passphrase: nil)
+        #expect(try file.decode(passphrase: Passphrase("secret")).publicKey == key.publicKey)
+        #expect(Self.code { _ = try file.decode(passphrase: Passphrase("wrong")) } == .wrongPassphrase)
+    }
+
     @Test("what cannot be decrypted or used says so", .enabled(if: hasOpenSSL))
     func unsupported() throws {
         let plain = try Self.generate("ec")
         for text in [
             try openssl("pkey", "-traditional", "-des3", "-passout", "pass:secret", input: plain),
             try openssl("pkcs8", "-topk8", "-v2", "des3", "-passout", "pass:secret", input: plain),
-            try openssl("pkcs8", "-topk8", "-scrypt", "-passout", "pass:secret", input: plain),
             try openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"),
             try openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"),
             try openssl("genpkey", "-algorithm", "X25519"),
