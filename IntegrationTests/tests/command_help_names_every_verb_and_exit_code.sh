@@ -19,6 +19,7 @@ step "each verb has help of its own, without a server or a home"
 for verb in serve config push pull copy inspect init add addhash remove publish refresh list lookup verify status reset witness \
     delete sign delegation "delegation add" "delegation remove" "delegation list" "delegation purge" "delegation bins" \
     key "config check" "config show" "key list" "key generate" "key rotate" "key passwd" \
+    "key import" "key export" "key remove" \
     "registry import" user "user add" "user passwd" "user remove" "user list" "registry collect" "registry scrub"; do
     # shellcheck disable=SC2086
     succeeds env --unset HOME hallmark $verb --help

@@ -38,7 +38,7 @@ extension TrustPlugin {
     /// Makes a signer's key in the trust directory.
     func makeKey(_ name: String, _ tools: Tools) async throws -> PublicKey {
         let key = try await PrivateKey.generate(.p256)
-        let store = try await KeyStore(trustDirectory: tools.settings.trustDirectory)
+        let store = try await tools.settings.keyStore()
         do {
             try await store.add(key, role: RoleName(name), passphrases: tools.passphrases)
         } catch {
@@ -68,7 +68,7 @@ extension TrustPlugin {
         } catch let error as KeyStoreError {
             throw TrustPluginFailure("error importing key from \(path): \(error)")
         }
-        let store = try await KeyStore(trustDirectory: tools.settings.trustDirectory)
+        let store = try await tools.settings.keyStore()
         do {
             try await store.importKey(file, role: RoleName(name), passphrases: tools.passphrases)
         } catch {

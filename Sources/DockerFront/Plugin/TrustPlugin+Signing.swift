@@ -68,7 +68,7 @@ extension TrustPlugin {
 
     /// The public half of a signer's key that is here, the first by its id; else of a new one.
     private func signerKey(_ name: String, _ tools: Tools) async throws -> PublicKey {
-        let store = try await KeyStore(trustDirectory: tools.settings.trustDirectory)
+        let store = try await tools.settings.keyStore()
         let role = RoleName(name)
         guard let known = try await store.list().first(where: { $0.role == role }) else {
             return try await self.makeKey(name, tools)
