@@ -66,6 +66,20 @@ public struct ImageArchive: Sendable {
         self.configDigest = config.digest
     }
 
+    /// Writes the archive to a file. Blocks.
+    /// - Parameter path: the file, which is replaced.
+    /// - Throws: ``OCIError`` with code `inputOutput`.
+    public func write(to path: String) throws {
+        let file = try OutputFile(creating: path)
+        for part in self.parts {
+            switch part {
+            case .bytes(let bytes): try file.write(bytes)
+            case .file(let range): try range.open().forEachPiece { try file.write($0) }
+            }
+        }
+        try file.finish()
+    }
+
     private static func index(_ image: Descriptor, _ name: ImageReference?) throws -> [UInt8] {
         var entry = Descriptor(mediaType: image.mediaType, digest: image.digest, size: image.size)
         if let name, let tag = name.tag {

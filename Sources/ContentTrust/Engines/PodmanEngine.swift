@@ -15,11 +15,15 @@ package struct PodmanEngine: ImageEngine {
     package func platform() async throws -> Platform { .ofThisMachine }
 
     package func load(_ layout: String, _ image: Descriptor, names: [ImageReference]) async throws {
-        try await self.run(["load", "--quiet", "--input", layout])
+        // A directory it would call by its path, and of a pipe it makes such a file itself.
+        let path = layout + ".tar"
         let id = try await BlockingWork.wait {
-            try ImageSource(path: layout, temporaryDirectory: layout).manifest(image).config?.digest.encoded
+            let source = try ImageSource(path: layout, temporaryDirectory: layout)
+            let archive = try ImageArchive(of: image, in: source, names: names)
+            try archive.write(to: path)
+            return archive.configDigest.encoded
         }
-        guard let id else { throw ContentTrustError(.engine, "\(image.digest) is no image that podman could run") }
+        try await self.run(["load", "--quiet", "--input", path])
         for name in names {
             guard let tag = name.tag else { continue }
             try await self.run(["tag", id, "\(name.gun):\(tag)"])
@@ -55,7 +59,7 @@ package struct PodmanEngine: ImageEngine {
                 throw ContentTrustError(.engine, "podman is not on PATH")
             }
             guard process.terminationStatus == 0 else {
-                let reason = String(decoding: text, as: UTF8.self).split(separator: "\n").suffix(3)
+                let reason = String(decoding: text, as: UTF8.self).split(separator: "\n").suffix(5)
                 throw ContentTrustError(
                     .engine,
                     "podman \(arguments.first ?? "") failed: \(reason.joined(separator: "; ").prefix(1000))"
