@@ -7,7 +7,7 @@ need_hallmark "only hallmark has this command"
 step "help is on standard output, and ends with 0"
 succeeds hallmark --help
 [[ -z $ERR ]] || fail "something is on standard error"
-for verb in serve config push pull copy inspect init add addhash remove publish refresh list lookup verify status reset witness \
+for verb in serve config push pull copy inspect revoke signer init add addhash remove publish refresh list lookup verify status reset witness \
     delete sign delegation key user; do
     says "  $verb "
 done
@@ -16,7 +16,7 @@ for code in "0 done" "1 other" "2 usage" "10 no trust" "11 not" "12 signature" "
 done
 
 step "each verb has help of its own, without a server or a home"
-for verb in serve config push pull copy inspect init add addhash remove publish refresh list lookup verify status reset witness \
+for verb in serve config push pull copy inspect revoke signer init add addhash remove publish refresh list lookup verify status reset witness \
     delete sign delegation "delegation add" "delegation remove" "delegation list" "delegation purge" "delegation bins" \
     key "config check" "config show" "key list" "key generate" "key rotate" "key passwd" \
     "key import" "key export" "key remove" \
@@ -25,7 +25,7 @@ for verb in serve config push pull copy inspect init add addhash remove publish 
     succeeds env --unset HOME hallmark $verb --help
     says "USAGE: hallmark $verb"
 done
-for verb in push pull inspect init add addhash remove publish list lookup verify status reset witness delete \
+for verb in push pull inspect revoke "signer add" "signer remove" "signer list" init add addhash remove publish list lookup verify status reset witness delete \
     "delegation add" "delegation remove" "delegation list" "delegation purge" "key rotate"; do
     # shellcheck disable=SC2086
     succeeds hallmark $verb --help
