@@ -86,6 +86,11 @@ OUT=$(printf 'FROM %s\nLABEL x=y\n' "$base" | build - 2>&1) || fail "should have
 succeeds built
 equal "$OUT" "base" "what the image holds"
 
+step "a Dockerfile from a pipe"
+OUT=$(build --file <(echo "FROM $base") context 2>&1) || fail "should have been built: $OUT"
+succeeds built
+equal "$OUT" "base" "what the image holds"
+
 step "files that are left out of the context stay out, and a build that fails says so with docker's exit code"
 echo secret >context/secret
 echo secret >context/.dockerignore

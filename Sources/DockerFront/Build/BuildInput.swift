@@ -73,15 +73,26 @@ enum BuildInput: Sendable, Hashable {
     /// Reads a Dockerfile, and the list of ignored files beside it, if there is one.
     /// - Throws: ``DockerFrontError`` with code `build`.
     static func read(_ path: String) async throws -> (dockerfile: [UInt8], ignored: [UInt8]?) {
-        do {
-            return try await BlockingWork.run {
-                guard let dockerfile = try DurableFile.read(path, limit: Dockerfile.maximumSize) else {
-                    throw DockerFrontError(.build, "failed to read dockerfile: open \(path): no such file or directory")
+        try await BlockingWork.wait {
+            // A pipe will do, as a shell makes one of a command's output.
+            guard let handle = FileHandle(forReadingAtPath: path) else {
+                throw DockerFrontError(
+                    .build,
+                    "failed to read dockerfile: open \(path): \(String(cString: strerror(errno)))"
+                )
+            }
+            defer { try? handle.close() }
+            var dockerfile: [UInt8] = []
+            do {
+                while dockerfile.count <= Dockerfile.maximumSize,
+                    let piece = try handle.read(upToCount: Dockerfile.maximumSize), !piece.isEmpty
+                {
+                    dockerfile += piece
                 }
                 return (dockerfile, try DurableFile.read(path + ".dockerignore", limit: Dockerfile.maximumSize))
+            } catch {
+                throw DockerFrontError(.build, "failed to read dockerfile: \(error)")
             }
-        } catch let error as FileSystemError {
-            throw DockerFrontError(.build, "failed to read dockerfile: \(error)")
         }
     }
 }

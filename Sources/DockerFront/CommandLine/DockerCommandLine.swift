@@ -13,6 +13,8 @@ package struct DockerCommandLine: Sendable, Hashable {
         case serviceUpdate
         /// `plugin install`, `push` and `upgrade`.
         case plugin
+        /// `docker trust`, which is no longer docker's.
+        case trust
         /// All else, which docker does by itself.
         case other
     }
@@ -64,7 +66,7 @@ package struct DockerCommandLine: Sendable, Hashable {
     }
 
     private static let commands: [String: Verb] = [
-        "pull": .pull, "push": .push, "run": .run, "create": .create, "build": .build,
+        "pull": .pull, "push": .push, "run": .run, "create": .create, "build": .build, "trust": .trust,
     ]
 
     private static let groups: [String: [String: Verb]] = [

@@ -8,7 +8,10 @@ package struct InstalledDocker: DockerEngine {
     private static let maximumCapture = 1 << 20
 
     private let program: DockerProgram
+    /// Without content trust.
     private let environment: [String: String]
+    /// As the user has it, for what docker starts in turn.
+    private let wholeEnvironment: [String: String]
 
     /// - Parameters:
     ///   - program: where it is.
@@ -16,16 +19,21 @@ package struct InstalledDocker: DockerEngine {
     package init(_ program: DockerProgram, environment: [String: String]) {
         self.program = program
         var variables = environment
-        variables["DOCKER_CONTENT_TRUST"] = "0"
         variables[DockerProgram.marker] = "\(getpid())"
+        self.wholeEnvironment = variables
+        variables["DOCKER_CONTENT_TRUST"] = "0"
         self.environment = variables
     }
 
     /// Becomes docker: nothing of this process is left but its number, its files and its terminal.
+    /// - Parameters:
+    ///   - arguments: what follows `docker`.
+    ///   - hasTrust: whether it is left to the variables whether docker has content trust of its own.
     /// - Throws: ``DockerFrontError`` with code `noDocker`; it does not return.
-    package func become(_ arguments: [String]) throws -> Never {
+    package func become(_ arguments: [String], hasTrust: Bool) throws -> Never {
         ChildProcess.restoreSignals()
-        let number = ChildProcess.withVector(["docker"] + arguments, self.environment) { arguments, variables in
+        let environment = hasTrust ? self.wholeEnvironment : self.environment
+        let number = ChildProcess.withVector(["docker"] + arguments, environment) { arguments, variables in
             execve(self.program.path, arguments, variables)
             return errno
         }

@@ -8,7 +8,11 @@ import OCI
 package struct DockerFront: Sendable {
     /// How a command ends.
     package enum Outcome: Sendable, Hashable {
-        /// Docker takes over, with these arguments.
+        /// What is none of the front's business is docker's, as it was said.
+        case unchanged([String])
+        /// It is for the plugin `docker trust`, with all arguments: whether docker has one or not.
+        case trust([String])
+        /// Docker takes over, with these arguments and without content trust of its own: all of it is done.
         case handOver([String])
         /// All is done; the exit code.
         case ended(Int32)
@@ -57,7 +61,8 @@ package struct DockerFront: Sendable {
             self.console.report("\(error)")
             return .ended(125)
         }
-        guard line.verb != .other else { return .handOver(arguments) }
+        guard line.verb != .other else { return .unchanged(arguments) }
+        guard line.verb != .trust else { return .trust(arguments) }
         let command = GuardedCommand(front: self, line: line)
         do {
             return try await command.run()

@@ -19,7 +19,7 @@ struct GuardedCommand: Sendable {
         case .serviceCreate: try await self.createService()
         case .serviceUpdate: try await self.updateService()
         case .plugin: try await self.plugin()
-        case .other: .handOver(self.line.globalArguments + self.line.words + self.line.arguments)
+        case .trust, .other: self.unchanged
         }
     }
 

@@ -45,7 +45,7 @@ extension TrustPlugin {
         do {
             return try await tools.images.inspect(reference)
         } catch let error as TrustClientError where error.code == .noTrustData {
-            try await self.requireLocal(name)
+            try await self.requireLocal(name, tools)
         } catch {
             throw self.failure(error, nil, reference, tools)
         }
@@ -77,8 +77,8 @@ extension TrustPlugin {
     }
 
     /// Sees that the engine has the image; docker itself says so where it has not.
-    private func requireLocal(_ name: String) async throws {
-        let arguments = ["image", "inspect", "--format", "{{.Id}}", name]
+    private func requireLocal(_ name: String, _ tools: Tools) async throws {
+        let arguments = tools.globalArguments + ["image", "inspect", "--format", "{{.Id}}", name]
         let capture = Capture(limit: 1 << 10)
         let status = try await self.engine().run(arguments, output: .filtered(capture), input: [])
         guard status == 0 else { throw TrustPluginFailure(nil) }
@@ -86,12 +86,12 @@ extension TrustPlugin {
 
     /// Has docker push the image, and signs what it says it has pushed.
     private func pushAndSign(_ reference: ImageReference, _ name: String, _ tools: Tools) async throws {
-        try await self.requireLocal(name)
+        try await self.requireLocal(name, tools)
         self.console.report(
             "Signing and pushing trust data for local image \(name), may overwrite remote trust data"
         )
         let pushed = PushedDigest(of: reference.tag ?? .latest, isQuiet: false)
-        let arguments = ["push", reference.familiarDescription]
+        let arguments = tools.globalArguments + ["push", reference.familiarDescription]
         let status = try await self.engine().run(arguments, output: .filtered(pushed), input: nil)
         guard status == 0 else { throw TrustPluginFailure(status: status, nil) }
         guard let manifest = pushed.manifest else {

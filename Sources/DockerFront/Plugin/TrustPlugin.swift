@@ -11,6 +11,8 @@ package struct TrustPlugin: Sendable {
         let settings: ClientSettings
         let images: TrustedImages
         let passphrases: any PassphraseSource
+        /// What stands before `trust`, for the docker that pushes.
+        var globalArguments: [String] = []
 
         /// - Parameters:
         ///   - settings: where keys, servers and credentials are.
@@ -97,13 +99,14 @@ package struct TrustPlugin: Sendable {
         if scanned.isSet("help") == true { return self.console.write(usage.help) }
         let count = scanned.positionals.count
         guard count == usage.minimum || (usage.takesMore && count > usage.minimum) else { throw usage.wrongCount }
-        try await self.run(usage, scanned, global.value("config"))
+        var tools = try self.open(global.value("config"))
+        tools.globalArguments = Array(arguments.dropLast(global.positionals.count))
+        try await self.run(usage, scanned, tools)
     }
 
-    private func run(_ usage: TrustUsage, _ arguments: ScannedArguments, _ configuration: String?) async throws {
+    private func run(_ usage: TrustUsage, _ arguments: ScannedArguments, _ tools: Tools) async throws {
         let operands = arguments.positionals
         let first = operands[0]
-        let tools = try self.open(configuration)
         switch usage.words {
         case ["inspect"]:
             try await self.inspect(operands, isPretty: arguments.isSet("pretty") ?? false, tools)

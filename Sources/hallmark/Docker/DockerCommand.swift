@@ -18,7 +18,7 @@ struct DockerCommand: AsyncParsableCommand {
               hallmark docker pull REGISTRY/NAME:TAG      the digest that is signed, tagged
               hallmark docker push REGISTRY/NAME:TAG      and sign what was pushed
               hallmark docker run|create|build ...        of signed images only
-              hallmark docker trust ...                   the plugin docker trust, see install
+              hallmark docker trust ...                   docker trust as it was, which install makes a plugin of docker, too
               hallmark docker ANYTHING ...                as docker does it
             """,
         subcommands: [DockerInstall.self, DockerUninstall.self, DockerStatus.self]

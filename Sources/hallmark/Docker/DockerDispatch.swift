@@ -40,7 +40,9 @@ enum DockerDispatch {
             )
             switch await front.run(arguments) {
             case .ended(let status): exit(status)
-            case .handOver(let arguments): try docker.become(arguments)
+            case .trust(let arguments): exit(await self.plugin(arguments))
+            case .unchanged(let arguments): try docker.become(arguments, hasTrust: true)
+            case .handOver(let arguments): try docker.become(arguments, hasTrust: false)
             }
         } catch {
             Notice.write("docker: \(error)")
