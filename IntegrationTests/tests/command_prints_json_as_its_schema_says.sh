@@ -41,6 +41,12 @@ prints push hallmark_of alice push source "$image:1"
 prints pull hallmark_of bob pull "$image:1" out
 prints inspect hallmark_of bob inspect "$image"
 prints copy as alice hallmark copy "$image:1" "$REGISTRY/team/copy:1"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout qa.key -out qa.crt -days 30 -subj "/CN=qa" 2>/dev/null
+prints sign hallmark_of alice sign "$image:1"
+prints signer-add as alice hallmark signer add --key qa.crt qa "$image"
+prints signer-list as bob hallmark signer list "$image"
+prints signer-remove as alice hallmark signer remove --force qa "$image"
+prints revoke hallmark_of alice revoke "$image:1"
 
 step "a collection on a trust server"
 gun=example.com/tools/schema
@@ -58,7 +64,6 @@ prints verify hallmark_of bob verify $gun a file -o copy
 prints witness hallmark_of alice witness --publish $gun targets
 prints add hallmark_of alice add $gun c file
 prints reset hallmark_of alice reset $gun --all
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout qa.key -out qa.crt -days 30 -subj "/CN=qa" 2>/dev/null
 prints delegation-add as alice hallmark delegation add $gun targets/qa qa.crt --all-paths --publish
 prints delegation-list as bob hallmark delegation list $gun
 prints delegation-remove as alice hallmark delegation remove $gun targets/qa --yes --publish
@@ -80,6 +85,9 @@ prints status as alice hallmark status ./repository
 prints refresh as alice hallmark refresh ./repository
 prints key-generate as alice hallmark key generate --public key.pem
 
+prints version hallmark version
+prints docker-status as alice hallmark docker status
+
 step "what serves"
 prints config-check as alice hallmark config check
 prints config-show as alice hallmark config show
@@ -95,7 +103,7 @@ refuses 2 hallmark lookup
 refuses 1 hallmark_of alice add $gun a /nonexistent
 refuses 10 hallmark_of bob lookup example.com/tools/nothing a
 refuses 11 hallmark_of bob lookup "$image" nothing
-refuses 20 as bob hallmark lookup --server https://127.0.0.1:1 "$image" 1
+refuses 20 as bob hallmark lookup --server https://127.0.0.1:1 example.com/tools/other a
 
 step "every verb that prints JSON has a definition, and there is none of another"
 verbs=$(hallmark --experimental-dump-help | jq --raw-output '
