@@ -6,7 +6,7 @@ import NIOSSL
 package import NotaryAPI
 import OCI
 package import RegistryClient
-package import TUF
+import TUF
 package import TrustClient
 
 /// Where a client finds its keys, servers and certificates: what was said on the command line, then in the environment,
@@ -17,9 +17,16 @@ package struct ClientSettings: Sendable {
     /// The trust server for everything; nil to derive it from the registry's name, as Docker does.
     package let server: String?
 
-    private let dockerDirectory: String
-    private let authorityFiles: [String]
-    private let configuration: NotaryClientConfiguration?
+    let dockerDirectory: String
+    let authorityFiles: [String]
+    /// Notary's own file, where that is what was named.
+    let configuration: NotaryClientConfiguration?
+    /// The user's own settings, then the machine's.
+    let files: [ClientConfiguration]
+    /// The machine's settings, of which some bind the user.
+    let machine: ClientConfiguration?
+    /// Where the pin bundles are.
+    let pinSources: [InstalledPins.Source]
     let environment: [String: String]
 
     /// - Parameters:
@@ -28,19 +35,26 @@ package struct ClientSettings: Sendable {
     ///   - trustDirectory: `-d/--trust-dir`.
     ///   - configurationFile: `-c/--config`.
     ///   - environment: the process's variables.
+    ///   - machineDirectory: where the settings for everybody on this machine are.
     /// - Throws: ``ContentTrustError`` with code `configuration`.
     package init(
         server: String? = nil,
         authorityFile: String? = nil,
         trustDirectory: String? = nil,
         configurationFile: String? = nil,
-        environment: [String: String] = ProcessInfo.processInfo.environment
+        environment: [String: String] = ProcessInfo.processInfo.environment,
+        machineDirectory: String = Self.machineDirectory
     ) throws {
-        let configuration = try configurationFile.map { try NotaryClientConfiguration(path: $0.expandingTilde) }
+        let found = try ClientFiles(configurationFile, environment: environment, machineDirectory: machineDirectory)
+        let configuration = found.notary
+        self.files = found.files
+        self.machine = found.machine
+        self.pinSources = found.pinSources
         let docker = environment["DOCKER_CONFIG"].flatMap { $0.isEmpty ? nil : $0 } ?? "~/.docker"
         self.dockerDirectory = docker.expandingTilde
         self.trustDirectory =
-            trustDirectory?.expandingTilde ?? configuration?.trustDirectory ?? self.dockerDirectory + "/trust"
+            trustDirectory?.expandingTilde ?? configuration?.trustDirectory
+            ?? found.files.lazy.compactMap { $0.trustDirectory?.value }.first ?? self.dockerDirectory + "/trust"
         let variable = environment["DOCKER_CONTENT_TRUST_SERVER"].flatMap { $0.isEmpty ? nil : $0 }
         self.server = server ?? variable ?? configuration?.serverURL
         if let server = self.server, !server.hasPrefix("https://") {
@@ -62,33 +76,34 @@ package struct ClientSettings: Sendable {
 
     // MARK: Trust server
 
-    /// The trust server of a collection: the one that was named; Docker Hub's; or the registry's own host.
+    /// The trust server of a collection: the one that was named; that of the settings; Docker Hub's; or the registry's own host.
     /// - Throws: `TrustClientError` with code `invalid`.
     package func trustServer(for gun: GUN) throws -> NotaryServer {
         let registry = Self.registry(of: gun)
         let hub = "https://notary.docker.io"
-        var server = try NotaryServer(
-            url: self.server ?? (registry == ImageReference.defaultRegistry ? hub : "https://\(registry)")
-        )
+        let rule = self.serverRule(for: gun)?.value
+        let url = rule?.url ?? self.server ?? (registry == ImageReference.defaultRegistry ? hub : "https://\(registry)")
+        var server = try NotaryServer(url: url)
         // Who names an authority means that one, and not others that happen to lie around.
-        let named = self.authorityFiles
+        let named = self.authorityFiles + [rule?.authorityFile].compactMap { $0 }
         server.authorityFiles = named.isEmpty ? self.dockerAuthorities(of: server.url) : named
-        server.certificateFile = self.configuration?.certificateFile
-        server.privateKeyFile = self.configuration?.privateKeyFile
-        server.proxies = ProxyEnvironment(self.environment)
+        server.certificateFile = rule.map(\.certificateFile) ?? self.configuration?.certificateFile
+        server.privateKeyFile = rule.map(\.privateKeyFile) ?? self.configuration?.privateKeyFile
+        server.proxies = ProxyEnvironment(self.proxyVariables)
         server.userAgent = "hallmark"
         return server
     }
 
-    /// Which root to accept for a collection that is not known yet.
-    package func anchor(for gun: GUN) -> RootAnchor {
-        self.configuration?.anchor(for: gun.text) ?? .firstUse
-    }
-
-    /// `NOTARY_AUTH`, else what `docker login` knows of the collection's registry.
+    /// `NOTARY_AUTH`, else what `docker login` knows of the collection's registry, or of the one that the settings name.
     package func credentials(for gun: GUN) -> any CredentialSource {
-        CollectionCredentials(
-            registry: Self.registry(of: gun),
+        var registry = Self.registry(of: gun)
+        switch self.serverRule(for: gun)?.value.credentials {
+        case .anonymous: return FixedCredential()
+        case .loginOf(let host): registry = host
+        case nil: break
+        }
+        return CollectionCredentials(
+            registry: registry,
             notaryAuth: self.environment["NOTARY_AUTH"] ?? "",
             docker: self.registryCredentials
         )
@@ -117,13 +132,15 @@ package struct ClientSettings: Sendable {
     /// - Throws: ``ContentTrustError`` with code `configuration` for a certificate that cannot be read.
     package func registryConfiguration(for registry: String) throws -> RegistryClientConfiguration {
         var configuration = RegistryClientConfiguration()
-        configuration.proxies = ProxyEnvironment(self.environment)
+        configuration.proxies = ProxyEnvironment(self.proxyVariables)
         let folders = ["/etc/docker/certs.d/\(registry)", self.dockerDirectory + "/certs.d/\(registry)"]
         let found = folders.flatMap { folder in
             ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
                 .filter { $0.hasSuffix(".crt") }.sorted().map { "\(folder)/\($0)" }
         }
-        for file in self.authorityFiles + found {
+        let rule = self.registryRule(for: registry)?.value
+        if rule?.isPlainHTTP == true { configuration.scheme = .http }
+        for file in self.authorityFiles + [rule?.authorityFile].compactMap({ $0 }) + found {
             do {
                 configuration.additionalTrustRoots += try NIOSSLCertificate.fromPEMFile(file)
             } catch {

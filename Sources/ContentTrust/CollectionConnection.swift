@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import DurableFiles
 import FoundationEssentials
 import NotaryAPI
+import TUF
 import TrustClient
 
 /// Opens collections the way the settings say.
@@ -14,19 +16,54 @@ struct CollectionConnection: Sendable {
         _ gun: GUN,
         _ body: @Sendable (CollectionClient) async throws -> Result
     ) async throws -> Result {
-        try await NotaryTransport.with(
+        let rules = try await self.rules(for: gun)
+        return try await NotaryTransport.with(
             try self.settings.trustServer(for: gun),
             credentials: self.settings.credentials(for: gun)
         ) { transport in
-            try await body(
-                CollectionClient(
-                    gun: gun,
-                    transport: transport,
-                    cache: MetadataCache(directory: self.settings.trustDirectory),
-                    anchor: self.settings.anchor(for: gun),
-                    now: self.now
-                )
-            )
+            try await body(self.client(of: gun, over: transport, rules))
+        }
+    }
+
+    /// A collection's client over any transport.
+    func client(
+        of gun: GUN,
+        over transport: any TrustTransport,
+        in directory: String? = nil
+    ) async throws -> CollectionClient {
+        self.client(of: gun, over: transport, try await self.rules(for: gun), in: directory)
+    }
+
+    private func client(
+        of gun: GUN,
+        over transport: any TrustTransport,
+        _ rules: Rules,
+        in directory: String? = nil
+    ) -> CollectionClient {
+        CollectionClient(
+            gun: gun,
+            transport: transport,
+            cache: MetadataCache(directory: directory ?? self.settings.trustDirectory),
+            anchor: rules.anchor,
+            pins: rules.pins,
+            maximumAge: self.settings.maximumAge.map { TimeInterval($0) },
+            now: self.now
+        )
+    }
+
+    private struct Rules: Sendable {
+        let pins: [RootPin]
+        let anchor: RootAnchor
+    }
+
+    /// What the files of pins say; they are read here, and not where work must not block.
+    private func rules(for gun: GUN) async throws -> Rules {
+        let (settings, now) = (self.settings, self.now())
+        return try await BlockingWork.run {
+            let pins = try settings.rootPins(for: gun, at: now)
+            // Pins decide where there are some.
+            let isOpen = pins.isEmpty && settings.refusesFirstUse(at: now) == nil
+            return Rules(pins: pins, anchor: isOpen ? .firstUse : .knownOnly)
         }
     }
 }

@@ -19,6 +19,8 @@ package struct ContentTrustError: Error, Sendable, CustomStringConvertible {
         case engine
         /// An engine that does not answer.
         case engineUnreachable
+        /// A file that is no offline bundle, or one that lacks something or has too much.
+        case bundle
     }
 
     package let code: Code

@@ -19,6 +19,8 @@ package struct NotaryClientConfiguration: Sendable, Hashable {
     package var privateKeyFile: String?
     /// Root certificates by collection name, or by a prefix that ends in `*`.
     package var pinnedKeyIDs: [String: [KeyID]] = [:]
+    /// PEM files of CAs for the root certificates of collections whose names begin so.
+    package var authorityFiles: [String: String] = [:]
     /// Whether a collection without a pin may be trusted on first use.
     package var allowsFirstUse = true
 
@@ -75,10 +77,19 @@ package struct NotaryClientConfiguration: Sendable, Hashable {
             throw refuse("\(name) must be written trust_pinning")
         }
         for (name, _) in pinning?.object ?? [:] where !["certs", "ca", "disable_tofu"].contains(name) {
-            throw refuse("trust_pinning has no member \(name); it may have certs and disable_tofu")
+            throw refuse("trust_pinning has no member \(name); it may have certs, ca and disable_tofu")
         }
-        guard try section(pinning, "ca")?.object?.isEmpty ?? true else {
-            throw refuse("trust_pinning.ca is not supported: pin the root certificate's key id in trust_pinning.certs")
+        for (prefix, file) in try section(pinning, "ca")?.object ?? [:] {
+            guard let file = file.string, !file.isEmpty else {
+                throw refuse("trust_pinning.ca must name a PEM file for \(prefix)")
+            }
+            // Notary takes the text as it is, so that one with a star fits no collection and all of them go without a pin.
+            guard !prefix.contains("*") else {
+                throw refuse(
+                    "trust_pinning.ca takes the beginning of names: write \(prefix.prefix { $0 != "*" }) without *"
+                )
+            }
+            self.authorityFiles[prefix] = file.expandingTilde
         }
         self.allowsFirstUse = try !flag(pinning, "disable_tofu")
         for (gun, ids) in try section(pinning, "certs")?.object ?? [:] {
@@ -93,11 +104,23 @@ package struct NotaryClientConfiguration: Sendable, Hashable {
 
     /// What to accept as the first root of a collection: pins of exactly this name, else of the longest prefix.
     package func anchor(for gun: String) -> RootAnchor {
-        if let ids = self.pinnedKeyIDs[gun] { return .keyIDs(Set(ids)) }
-        let prefixes = self.pinnedKeyIDs.keys.filter { $0.hasSuffix("*") && gun.utf8.starts(with: $0.utf8.dropLast()) }
-        if let longest = prefixes.max(by: { $0.utf8.count < $1.utf8.count }), let ids = self.pinnedKeyIDs[longest] {
-            return .keyIDs(Set(ids))
-        }
+        if let ids = self.pinnedKeys(for: gun) { return .keyIDs(ids) }
+        guard self.authorityFile(for: gun) == nil else { return .knownOnly }
         return self.allowsFirstUse ? .firstUse : .knownOnly
+    }
+
+    /// The ids of root certificates that a collection is pinned to; nil when it is pinned to none. Where there are some, no CA counts.
+    package func pinnedKeys(for gun: String) -> Set<KeyID>? {
+        if let ids = self.pinnedKeyIDs[gun] { return Set(ids) }
+        let prefixes = self.pinnedKeyIDs.keys.filter { $0.hasSuffix("*") && gun.utf8.starts(with: $0.utf8.dropLast()) }
+        let longest = prefixes.max { $0.utf8.count < $1.utf8.count }
+        return longest.flatMap { self.pinnedKeyIDs[$0] }.map { Set($0) }
+    }
+
+    /// The PEM file of the CAs of a collection's root certificates, by the longest beginning of its name: relative to the working
+    /// directory, as `notary` has it.
+    package func authorityFile(for gun: String) -> String? {
+        let prefixes = self.authorityFiles.keys.filter { gun.utf8.starts(with: $0.utf8) }
+        return prefixes.max { $0.utf8.count < $1.utf8.count }.flatMap { self.authorityFiles[$0] }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import Logging
 package import OCI
 package import RegistryClient
 
@@ -32,16 +33,14 @@ extension TrustedImages {
         let trusted = try await self.resolve(reference)
         let existed = FileManager.default.fileExists(atPath: destination.path)
         do {
-            let pulled = try await self.withRegistry(of: reference) { registry in
-                try await ImagePuller(client: registry, progress: progress).pull(
-                    trusted.digest,
-                    size: trusted.size,
-                    from: reference.repository,
-                    platform: platform,
-                    into: try ImageDestination(path: destination.path, format: destination.format),
-                    names: [reference]
-                )
-            }
+            let pulled = try await self.fetch(
+                reference,
+                trusted.digest,
+                size: trusted.size,
+                platform: platform,
+                names: [reference],
+                progress: progress
+            ) { try ImageDestination(path: destination.path, format: destination.format) }
             return (trusted, pulled)
         } catch {
             // Verified blobs of an image that was never completed are of no use in a directory that was made for it.
@@ -71,18 +70,59 @@ extension TrustedImages {
         let directory = try TemporaryFolder(in: temporaryDirectory)
         defer { directory.remove() }
         let layout = directory.path + "/image"
-        let pulled = try await self.withRegistry(of: reference) { registry in
-            try await ImagePuller(client: registry, progress: progress).pull(
-                trusted.digest,
-                size: trusted.size,
-                from: reference.repository,
-                platform: platform ?? native,
-                into: try ImageDestination(path: layout, format: .ociLayout),
-                names: []
-            )
-        }
+        let pulled = try await self.fetch(
+            reference,
+            trusted.digest,
+            size: trusted.size,
+            platform: platform ?? native,
+            names: [],
+            progress: progress
+        ) { try ImageDestination(path: layout, format: .ociLayout) }
         try await engine.load(layout, pulled, names: names)
         return (trusted, pulled, names)
+    }
+
+    /// Fetches content by digest: from the mirrors that the settings name, and where they do not have it, or something else instead,
+    /// from the image's own place.
+    /// - Parameter names: what the destination is to call it.
+    func fetch(
+        _ reference: ImageReference,
+        _ digest: Digest,
+        size: Int64?,
+        platform: Platform? = nil,
+        names: [ImageReference],
+        progress: @escaping TransferProgress,
+        into destination: @Sendable () throws -> ImageDestination
+    ) async throws -> Descriptor {
+        var places = self.settings.places(of: reference)[...]
+        while let place = places.popFirst() {
+            do {
+                return try await self.withRegistry(named: place.registry) { registry in
+                    try await ImagePuller(client: registry, progress: progress).pull(
+                        digest,
+                        size: size,
+                        from: place.repository,
+                        platform: platform,
+                        into: try destination(),
+                        names: names
+                    )
+                }
+            } catch  where !places.isEmpty && Self.isFault(of: error) {
+                self.logger.warning(
+                    "a mirror does not help, asking the next",
+                    metadata: [
+                        "mirror": "\(place)", "reason": "\(error)",
+                    ]
+                )
+            }
+        }
+        throw ContentTrustError(.configuration, "\(reference.familiarDescription) has no place to be fetched from")
+    }
+
+    /// Whether another place may do better.
+    private static func isFault(of error: any Error) -> Bool {
+        if let error = error as? OCIError { return error.code == .digestMismatch || error.code == .manifestInvalid }
+        return error is RegistryError
     }
 
     /// Writers that were stopped remove their own files meanwhile, and a file that has just gone ends a removal: so it is tried

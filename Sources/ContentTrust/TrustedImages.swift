@@ -139,7 +139,7 @@ package struct TrustedImages: Sendable {
         _ body: @Sendable (CollectionClient) async throws -> Result
     ) async throws -> Result {
         let connection = CollectionConnection(settings: self.settings, now: self.now)
-        return try await connection.with(try GUN(reference.gun), body)
+        return try await connection.with(try self.settings.gun(for: reference), body)
     }
 
     /// Opens a registry for the time that the body runs.
@@ -147,9 +147,17 @@ package struct TrustedImages: Sendable {
         of reference: ImageReference,
         _ body: (RegistryClient) async throws -> Result
     ) async throws -> Result {
+        try await self.withRegistry(named: reference.registry, body)
+    }
+
+    /// Opens a registry for the time that the body runs.
+    func withRegistry<Result: Sendable>(
+        named registry: String,
+        _ body: (RegistryClient) async throws -> Result
+    ) async throws -> Result {
         let client = try RegistryClient(
-            registry: reference.registry,
-            configuration: try self.settings.registryConfiguration(for: reference.registry),
+            registry: registry,
+            configuration: try self.settings.registryConfiguration(for: registry),
             credentials: self.settings.registryCredentials,
             logger: self.logger
         )

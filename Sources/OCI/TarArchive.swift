@@ -5,9 +5,11 @@
 ///
 /// Only the headers are read. Names are brought to one form without `./` and trailing slashes; names that are absolute or go
 /// up with `..` are refused, as are two files of the same name, sparse files, and headers whose checksum is wrong.
-struct TarArchive: Sendable {
-    struct Entry: Sendable, Hashable {
-        enum Kind: Sendable, Hashable {
+package struct TarArchive: Sendable {
+    /// One member.
+    package struct Entry: Sendable, Hashable {
+        /// What it is.
+        package enum Kind: Sendable, Hashable {
             case file
             case directory
             case symbolicLink
@@ -15,10 +17,14 @@ struct TarArchive: Sendable {
             case other
         }
 
-        let name: String
-        let kind: Kind
-        let linkTarget: String
-        let content: FileRange
+        /// Its name, in one form for each.
+        package let name: String
+        /// What it is.
+        package let kind: Kind
+        /// Of a link, where it leads.
+        package let linkTarget: String
+        /// Where its bytes are.
+        package let content: FileRange
     }
 
     /// The most entries; an archive of images has some hundreds.
@@ -26,15 +32,19 @@ struct TarArchive: Sendable {
     /// The most bytes of a pax header or long name.
     static let maximumExtension = 1 << 20
 
-    let path: String
+    /// The file.
+    package let path: String
     private let entries: [String: Entry]
 
     /// The names of all entries, sorted.
     var names: [String] { self.entries.keys.sorted() }
 
+    /// All entries, in the order in which they lie in the file.
+    package var members: [Entry] { self.entries.values.sorted { $0.content.offset < $1.content.offset } }
+
     /// Reads all headers.
     /// - Throws: ``OCIError`` with code `archiveInvalid`, or `inputOutput`.
-    init(path: String) throws {
+    package init(path: String) throws {
         self.path = path
         let file = try InputFile(path: path)
         var scanner = TarScanner(file: file)

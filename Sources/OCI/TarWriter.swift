@@ -3,16 +3,17 @@
 /// Writes a tar file: ustar, a pax header for long names, always the same bytes for the same content.
 ///
 /// The size of an entry need not be known before: its header is written again when the entry ends.
-final class TarWriter {
+package final class TarWriter {
     private let file: OutputFile
     private var open: (name: String, header: Int64)?
 
-    init(creating path: String) throws {
+    /// Makes a file that was not there before.
+    package init(creating path: String) throws {
         self.file = try OutputFile(creating: path)
     }
 
     /// Starts a file; the bytes that follow are its content.
-    func begin(_ name: String) throws {
+    package func begin(_ name: String) throws {
         try self.end()
         if name.utf8.count > 100 {
             let record = Self.paxRecord("path", name)
@@ -25,30 +26,30 @@ final class TarWriter {
     }
 
     /// Adds to the content of the file that was started.
-    func write(_ bytes: UnsafeRawBufferPointer) throws {
+    package func write(_ bytes: UnsafeRawBufferPointer) throws {
         try self.file.write(bytes)
     }
 
     /// Adds a file.
-    func add(_ name: String, _ bytes: [UInt8]) throws {
+    package func add(_ name: String, _ bytes: [UInt8]) throws {
         try self.begin(name)
         try self.file.write(bytes)
     }
 
     /// Adds a file.
-    func add(_ name: String, _ range: FileRange) throws {
+    package func add(_ name: String, _ range: FileRange) throws {
         try self.begin(name)
         try range.open().forEachPiece { try self.file.write($0) }
     }
 
     /// Adds a directory.
-    func addDirectory(_ name: String) throws {
+    package func addDirectory(_ name: String) throws {
         try self.end()
         try self.file.write(Self.header(name: name + "/", size: 0, type: UInt8(ascii: "5")))
     }
 
     /// Ends the archive and makes it durable.
-    func finish() throws {
+    package func finish() throws {
         try self.end()
         try self.file.write([UInt8](repeating: 0, count: 1024))
         try self.file.finish()

@@ -14,24 +14,43 @@ package struct CollectionClient: Sendable {
     package let cache: MetadataCache
     /// Which root is accepted for it.
     package private(set) var trust: RootTrust
+    /// Who has to vouch for its root, by what was said before its server was asked: all of them.
+    package let pins: [RootPin]
+    /// How long ago, in seconds, the server must have confirmed what is read without it; nil for as long as it is in force.
+    let maximumAge: TimeInterval?
     /// Whether what has expired is read as well, and nothing of it kept: see ``forRescue``.
     let ignoresExpiry: Bool
     /// The time that everything is compared with.
     package let now: @Sendable () -> Date
 
     /// Makes a client of a collection.
-    /// - Parameter anchor: which root to accept when none is known.
+    /// - Parameters:
+    ///   - gun: the collection's name.
+    ///   - transport: the way to its server.
+    ///   - cache: what was trusted of it before.
+    ///   - anchor: which root to accept when none is known and none is pinned.
+    ///   - pins: who has to vouch for the root, all of them.
+    ///   - maximumAge: how long ago, in seconds, the server must have confirmed what is read without it.
+    ///   - now: the time.
     package init(
         gun: GUN,
         transport: any TrustTransport,
         cache: MetadataCache,
         anchor: RootAnchor = .firstUse,
+        pins: [RootPin] = [],
+        maximumAge: TimeInterval? = nil,
         now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.gun = gun
         self.transport = transport
         self.cache = cache
         self.trust = RootTrust(gun: gun.text, anchor: anchor)
+        if pins.isEmpty, case .keyIDs(let ids) = anchor {
+            self.pins = [RootPin(.keyIDs(ids), origin: "trust pinning", isBinding: false)]
+        } else {
+            self.pins = pins
+        }
+        self.maximumAge = maximumAge
         self.now = now
         self.ignoresExpiry = false
     }
@@ -51,6 +70,8 @@ package struct CollectionClient: Sendable {
         self.transport = LapsedTransport(transport)
         self.cache = client.cache
         self.trust = client.trust
+        self.pins = client.pins
+        self.maximumAge = client.maximumAge
         self.trust.ignoresValidity = true
         self.now = client.now
         self.ignoresExpiry = true

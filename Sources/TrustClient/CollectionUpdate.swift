@@ -44,13 +44,13 @@ struct CollectionUpdate: Sendable {
             guard try await self.refreshRoot() else { throw error }
             try await self.loadBelowRoot()
         }
-        self.warnUnlessPinned()
+        try await self.checkKnownRoot()
         try await self.keep()
     }
 
     // MARK: Fetching
 
-    private func fetch(_ role: RoleName, _ reference: MetadataReference, limit: Int) async throws -> [UInt8] {
+    func fetch(_ role: RoleName, _ reference: MetadataReference, limit: Int) async throws -> [UInt8] {
         try await self.client.transport.fetch(role, reference, of: self.client.gun, limit: limit)
     }
 
@@ -96,28 +96,29 @@ extension CollectionUpdate {
             }
             return
         }
+        let newest: [UInt8]
         do {
-            try self.trusted.updateRoot(try await self.fetch(.root, .current, limit: WireFormat.rootLimit))
+            newest = try await self.fetch(.root, .current, limit: WireFormat.rootLimit)
         } catch let error as TrustClientError where error.code == .noTrustData {
             throw TrustClientError(.noTrustData, "the trust server has no trust data for \(self.client.gun)")
         }
-        if let root = self.trusted.root {
-            let keys = root.payload.roles[.root]?.keyIDs ?? []
-            if case .keyIDs = self.client.trust.anchor {
-                self.firstUse = FirstUse(rootKeyIDs: keys, isPinned: true)
-            } else {
-                self.firstUse = FirstUse(rootKeyIDs: keys, isPinned: false)
-            }
+        if self.client.pins.isEmpty {
+            try self.takeFirst([newest])
+        } else {
+            try await self.takePinnedRoot(newest)
         }
+        let keys = self.trusted.root?.payload.roles[.root]?.keyIDs ?? []
+        self.firstUse = FirstUse(rootKeyIDs: keys, isPinned: !self.client.pins.isEmpty)
     }
 
-    /// A root that is known needs no pin, since rotation may have led to it, and is trusted as Notary trusts it. But a pin that
-    /// came after a wrong first use must not go unheard.
-    private mutating func warnUnlessPinned() {
-        guard case .keyIDs(let pinned) = self.client.trust.anchor, let root = self.trusted.root else { return }
-        let keys = root.payload.roles[.root]?.keyIDs ?? []
-        guard pinned.isDisjoint(with: keys) else { return }
-        self.warn(.rootNotPinned(rootKeyIDs: keys, path: self.client.cache.path(of: .root, in: self.client.gun)))
+    /// Begins anew, under rules that say which first root will do.
+    mutating func startOver(_ trust: RootTrust) {
+        self.trusted = TrustedCollection(trust: trust, format: .notary, at: self.trusted.now)
+    }
+
+    /// Trusts roots, each vouched for by the one before it.
+    mutating func takeFirst(_ roots: [[UInt8]]) throws {
+        for root in roots { try self.trusted.updateRoot(root) }
     }
 
     /// Follows the chain of roots to the newest one.
@@ -204,14 +205,14 @@ extension CollectionUpdate {
         do {
             bytes = try await self.fetch(.timestamp, .current, limit: WireFormat.timestampLimit)
         } catch let error as TrustClientError where error.code == .unreachable || error.code == .noTrustData {
-            return try self.fallBack(to: cached, because: error)
+            return try await self.fallBack(to: cached, because: error)
         }
         self.offline = nil
         try self.trusted.updateTimestamp(bytes)
     }
 
     /// Goes on with the cached timestamp while it is in force. It says what was current when it was signed, no more.
-    private mutating func fallBack(to cached: [UInt8]?, because error: TrustClientError) throws {
+    private mutating func fallBack(to cached: [UInt8]?, because error: TrustClientError) async throws {
         guard let cached else {
             guard error.code == .noTrustData else { throw error }
             throw TrustClientError(
@@ -232,9 +233,24 @@ extension CollectionUpdate {
             // A damaged or foreign file is no help: what matters is that the server did not answer.
             throw error
         }
+        try await self.requireConfirmed(because: error)
         self.offline = error
         if let timestamp = self.trusted.timestamp {
             self.warn(.offline(reason: error.message, timestampExpires: timestamp.payload.expires))
+        }
+    }
+
+    /// Refuses what the server has not confirmed for longer than the settings allow.
+    private func requireConfirmed(because error: TrustClientError) async throws {
+        guard let limit = self.client.maximumAge, !self.client.ignoresExpiry else { return }
+        let confirmed = try await self.client.cache.confirmedAt(self.client.gun)
+        guard let confirmed, self.client.now().timeIntervalSince(confirmed) <= limit else {
+            let since = confirmed.map { " since \(Expiry($0))" } ?? ""
+            throw TrustClientError(
+                .expired,
+                "\(self.client.gun): the trust server has not confirmed what is cached\(since), which is longer than max_age "
+                    + "allows (\(Int64(limit)) s): \(error.message)"
+            )
         }
     }
 
@@ -318,6 +334,9 @@ extension CollectionUpdate {
             files.append(MetadataUpload(role: .timestamp, bytes: timestamp.bytes))
         }
         try await self.keep(files, self.trusted)
+        if self.offline == nil, !self.client.ignoresExpiry, self.client.maximumAge != nil {
+            try await self.client.cache.confirm(self.client.gun, at: self.client.now())
+        }
     }
 
     /// Keeps a root that was trusted because it came first, unless another process has had its first use meanwhile: of two

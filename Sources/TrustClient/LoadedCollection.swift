@@ -32,7 +32,7 @@ package struct LoadedCollection: Sendable {
     package var offline: TrustClientError? { self.state.offline }
 
     /// Metadata of a role as the snapshot lists it, whoever has signed it; nil when none is listed.
-    func listedBytes(of role: RoleName) async throws -> [UInt8]? {
+    package func listedBytes(of role: RoleName) async throws -> [UInt8]? {
         try await self.state.listedBytes(of: role)
     }
 

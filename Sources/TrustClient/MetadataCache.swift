@@ -2,7 +2,7 @@
 
 import Ceremony
 import DurableFiles
-import FoundationEssentials
+package import FoundationEssentials
 package import NotaryAPI
 package import TUF
 import Updater
@@ -89,6 +89,45 @@ package struct MetadataCache: Sendable {
                 TrustDirectory.removeIfEmpty(path)
             }
         }
+    }
+
+    /// What was noted of a collection's pins; nil when nothing was.
+    func pinNote(of gun: GUN) async throws -> [UInt8]? {
+        let path = self.pinNotePath(of: gun)
+        return try await TrustDirectory.run { try DurableFile.read(path, limit: 1 << 12) }
+    }
+
+    /// Notes something of a collection's pins, beside the directories that other clients read.
+    func keep(_ note: [UInt8], asPinNoteOf gun: GUN) async throws {
+        let path = self.pinNotePath(of: gun)
+        try await TrustDirectory.run {
+            try DurableFile.makeDirectory(DurableFile.directory(of: path))
+            try DurableFile.replace(path, with: note, permissions: 0o600)
+        }
+    }
+
+    /// When a server last said that what is kept of a collection is current; nil when that was never noted.
+    func confirmedAt(_ gun: GUN) async throws -> Date? {
+        let path = self.notePath(of: gun, in: "confirmed")
+        let bytes = try await TrustDirectory.run { try DurableFile.read(path, limit: 1 << 12) }
+        let expiry = bytes.flatMap { try? JSONParser.parse($0) }?["at"]?.string.flatMap { try? Expiry(parsing: $0) }
+        return expiry?.date
+    }
+
+    /// Notes that a server has said so.
+    package func confirm(_ gun: GUN, at now: Date) async throws {
+        let path = self.notePath(of: gun, in: "confirmed")
+        let note = CanonicalJSON.encode(["at": .string(Expiry(now).text)])
+        try await TrustDirectory.run {
+            try DurableFile.makeDirectory(DurableFile.directory(of: path))
+            try DurableFile.replace(path, with: note, permissions: 0o600, isSynced: false)
+        }
+    }
+
+    private func pinNotePath(of gun: GUN) -> String { self.notePath(of: gun, in: "followed") }
+
+    private func notePath(of gun: GUN, in folder: String) -> String {
+        "\(self.directory)/pins/\(folder)/\(Hexadecimal.encode(Hashes(of: Array(gun.text.utf8)).sha256 ?? [])).json"
     }
 
     /// The collections of which a root is kept.

@@ -25,6 +25,7 @@ struct Hallmark: AsyncParsableCommand {
             Verify.self,
             Status.self, Reset.self, Witness.self, Delete.self, Sign.self, Rescue.self, Move.self,
             DelegationCommand.self, Key.self, DockerCommand.self,
+            ClientCommand.self, PinCommand.self, BundleCommand.self,
             Version.self,
             CompletionCommand.self,
         ])

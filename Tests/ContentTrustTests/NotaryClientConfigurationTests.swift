@@ -46,11 +46,26 @@ struct NotaryClientConfigurationTests {
         #expect(try self.read("{}").anchor(for: "other.io/z") == .firstUse)
     }
 
+    @Test("of CAs that of the longest beginning counts, where no certificate is pinned; its path is as it stands")
+    func authorities() throws {
+        let text = """
+            {"trust_pinning": {"certs": {"docker.io/a/b": ["11"]},
+             "ca": {"docker.io/": "hub.crt", "docker.io/a": "a.crt", "": "/all.crt"}}}
+            """
+        let configuration = try self.read(text)
+        #expect(configuration.pinnedKeys(for: "docker.io/a/b") == [KeyID("11")])
+        #expect(configuration.authorityFile(for: "docker.io/abc") == "a.crt")
+        #expect(configuration.authorityFile(for: "docker.io/b") == "hub.crt")
+        #expect(configuration.authorityFile(for: "Docker.io/b") == "/all.crt")
+        #expect(configuration.anchor(for: "docker.io/b") == .knownOnly)
+    }
+
     @Test(
         "what cannot be kept is refused rather than left out",
         arguments: [
             (#"{"remote_server": {"skipTLSVerify": true}}"#, "skipTLSVerify"),
-            (#"{"trust_pinning": {"ca": {"docker.io": "ca.crt"}}}"#, "trust_pinning.ca"),
+            (#"{"trust_pinning": {"ca": {"docker.io": ["ca.crt"]}}}"#, "trust_pinning.ca"),
+            (#"{"trust_pinning": {"ca": {"docker.io/*": "ca.crt"}}}"#, "docker.io/"),
             (#"{"trust_pinning": {"certs": {"docker.io/a": []}}}"#, "docker.io/a"),
             (#"{"trust_pinning": {"certs": {"docker.io/a": [1]}}}"#, "docker.io/a"),
             (#"{"trust_pinning": {"certs": {"docker.io/a": ["11", 2]}}}"#, "docker.io/a"),

@@ -27,7 +27,7 @@ enum SettingVariables {
 
     /// Variables of the program that are no settings of a server.
     private static let others: Set = [
-        "HALLMARK_CONFIG", "HALLMARK_KEY_ID", "HALLMARK_KEY_ROLE", "HALLMARK_KEY_PURPOSE",
+        "HALLMARK_CONFIG", "HALLMARK_CLIENT_CONFIG", "HALLMARK_KEY_ID", "HALLMARK_KEY_ROLE", "HALLMARK_KEY_PURPOSE",
     ]
 
     private static func nearest(to name: String, among known: [String]) -> String? {

@@ -14,7 +14,7 @@ public struct UnverifiedMetadata: Sendable {
     /// Where the bytes of `signed` lie in the file.
     let signedRange: Range<Int>
     let message: SignedMessage
-    private let signed: SignedObject
+    let signed: SignedObject
 
     /// Parses the envelope: the signatures, and what they sign.
     /// - Throws: ``TUFError`` with code `malformed` for anything but a JSON object with `signed` and `signatures`, or

@@ -36,8 +36,11 @@ struct TrustOptions: ParsableArguments {
 
     @Option(
         name: [.customShort("c"), .customLong("config"), .customLong("configFile")],
-        help: ArgumentHelp("A configuration file of notary's, JSON.", valueName: "file"),
-        completion: .file(extensions: ["json"])
+        help: ArgumentHelp(
+            "The client's settings, or a configuration file of notary's. Default: ~/.config/hallmark/client.yaml.",
+            valueName: "file"
+        ),
+        completion: .file(extensions: ["yaml", "json"])
     )
     var configurationFile: String?
 

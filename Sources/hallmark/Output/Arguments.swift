@@ -64,7 +64,7 @@ struct InspectedImage {
     }
 }
 
-private func usage<Value>(_ parse: () throws -> Value) throws -> Value {
+func usage<Value>(_ parse: () throws -> Value) throws -> Value {
     do {
         return try parse()
     } catch {
