@@ -17,7 +17,7 @@ authority() {
 collection() {
     local name=${1##*/}
     openssl ecparam -name prime256v1 -genkey -noout -out "$name.key"
-    openssl req -new -key "$name.key" -subj "/CN=$1" -out "$name.csr"
+    openssl req -new -key "$name.key" -subj "/CN=${1//\//\\/}" -out "$name.csr"
     printf 'basicConstraints=critical,CA:FALSE\n%s\n' "$2" >"$name.ext"
     openssl x509 -req -in "$name.csr" -CA first.crt -CAkey first.key -CAcreateserial -days 300 -extfile "$name.ext" \
         -out "$name.crt" 2>>"$SCRATCH/logs/openssl"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
 
-need_hallmark client
+need_hallmark
 need skopeo
 start_servers
 new_user alice
