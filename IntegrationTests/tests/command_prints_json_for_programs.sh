@@ -14,7 +14,7 @@ image=$REGISTRY/team/app
 step "push"
 succeeds hallmark_of alice push --output json source "$image:1.0"
 [[ -z $ERR ]] || fail "something is on standard error"
-json 'keys' '["digest","image","mediaType","newRootKeys","roles","size"]'
+json 'keys' '["digest","image","images","mediaType","newRootKeys","roles","size"]'
 json '[.image, .digest, .mediaType, .roles]' \
     "[\"$image:1.0\",\"$digest\",\"application/vnd.oci.image.index.v1+json\",[\"targets\"]]"
 json '.newRootKeys | length' 1
@@ -22,7 +22,7 @@ root=$(jq --raw-output '.newRootKeys[0]' <<<"$OUT")
 
 step "pull: what was signed, what was written, and on what trust"
 succeeds hallmark_of bob pull --output json --platform linux/arm64 "$image:1.0" out
-json 'keys' '["destination","digest","image","pulledDigest","role","size","trust"]'
+json 'keys' '["destination","digest","image","pulledDigest","role","size","tags","trust"]'
 json '[.digest, .role, .destination]' "[\"$digest\",\"targets\",\"out\"]"
 json '.pulledDigest' "$(layout_digest out)"
 json '.trust | keys' '["firstUse","freshness","warnings"]'
@@ -41,6 +41,18 @@ json '.repositoryKeys | length' 1
 json '.trust | has("firstUse")' false
 succeeds hallmark_of bob inspect --output json "$image:1.0"
 json '.tags | length' 1
+json '[.tags[0].manifests[].platform]' '["linux/amd64","linux/arm64"]'
+
+step "sign, revoke and signers"
+succeeds hallmark_of alice sign --output json "$image:1.0"
+json 'keys' '["signed"]'
+json '[.signed[] | [.name, .newRootKeys, (.images[] | .image, .digest, .roles)]]' \
+    "[[\"$image\",[],\"$image:1.0\",\"$digest\",[\"targets\"]]]"
+succeeds hallmark_of bob signer list --output json "$image"
+json 'keys' '["name","signers","trust"]'
+succeeds hallmark_of alice push source "$image:2.0"
+succeeds hallmark_of alice revoke --output json "$image:2.0"
+json '[.name, .tags]' "[\"$image\",[{\"name\":\"2.0\",\"otherRoles\":[],\"roles\":[\"targets\"],\"stillCounts\":false}]]"
 
 step "list"
 succeeds hallmark_of bob list --output json "$image"
