@@ -4,6 +4,7 @@
 
 # The attacks of Tests/AdversaryTests on the command as people have it: what it ends with, what it says, and that what was good
 # before stays. Here the publisher is openssl, and so are those who have stolen keys; a mirror shows what they made.
+# time limit: 300
 need_hallmark "only hallmark has this command"
 need openssl python3 notary faketime
 

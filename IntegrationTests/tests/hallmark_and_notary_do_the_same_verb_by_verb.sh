@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
 
+# time limit: 300
 need_hallmark client
 need notary openssl python3
 start_servers

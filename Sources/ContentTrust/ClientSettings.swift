@@ -12,6 +12,8 @@ package import TrustClient
 /// Where a client finds its keys, servers and certificates: what was said on the command line, then in the environment,
 /// then in a `notary` configuration file, then where Docker keeps it.
 package struct ClientSettings: Sendable {
+    /// A client certificate for trust servers, and its key, PEM files (`--tlscert`, `--tlskey`): in place of the settings'.
+    package var identity: (certificate: String, key: String)?
     /// Keys and cached metadata (Docker's `trust` directory, `notary`'s `trust_dir`).
     package let trustDirectory: String
     /// The trust server for everything; nil to derive it from the registry's name, as Docker does.
@@ -91,6 +93,9 @@ package struct ClientSettings: Sendable {
         server.privateKeyFile = rule.map(\.privateKeyFile) ?? self.configuration?.privateKeyFile
         server.proxies = ProxyEnvironment(self.proxyVariables)
         server.userAgent = "hallmark"
+        if let identity = self.identity {
+            (server.certificateFile, server.privateKeyFile) = (identity.certificate, identity.key)
+        }
         return server
     }
 

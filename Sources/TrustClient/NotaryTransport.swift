@@ -156,7 +156,7 @@ package final class NotaryTransport: TrustTransport {
         do {
             reply = try await self.send(.GET, path, access: Access(gun, [.pull]), limit: limit)
         } catch let error as TrustClientError where error.code == .rollback {
-            throw TrustClientError(.rollback, "\(gun): \(role): \(error.message)")
+            throw TrustClientError(.rollback, "\(gun): \(role): \(error.message)", refusal: error.refusal)
         }
         guard reply.status == 200 else {
             if reply.status == 404 {

@@ -28,6 +28,15 @@ struct TrustOptions: ParsableArguments {
     var tlscacert: String?
 
     @Option(
+        help: ArgumentHelp("A client certificate for the trust server, PEM.", valueName: "file"),
+        completion: .file()
+    )
+    var tlscert: String?
+
+    @Option(help: ArgumentHelp("Its private key, PEM.", valueName: "file"), completion: .file())
+    var tlskey: String?
+
+    @Option(
         name: [.customShort("d"), .customLong("trust-dir"), .customLong("trustDir")],
         help: ArgumentHelp("Keys and cached metadata. Default: ~/.docker/trust.", valueName: "dir"),
         completion: .directory
@@ -79,20 +88,30 @@ struct TrustOptions: ParsableArguments {
     @Flag(name: [.customShort("D"), .long], help: "Log what is asked of servers, on standard error.")
     var debug = false
 
+    @Flag(name: [.customShort("v"), .long], help: "Log a little more than warnings, on standard error.")
+    var verbose = false
+
     func validate() throws {
         if let server = self.server, !server.hasPrefix("https://") {
             throw ValidationError("valid https URL required for trust server, got \(server)")
+        }
+        guard (self.tlscert == nil) == (self.tlskey == nil) else {
+            throw ValidationError("--tlscert and --tlskey go together: a certificate and its key")
         }
     }
 
     var settings: ClientSettings {
         get throws {
-            try ClientSettings(
+            var settings = try ClientSettings(
                 server: self.server,
                 authorityFile: self.tlscacert,
                 trustDirectory: self.trustDirectory,
                 configurationFile: self.configurationFile
             )
+            if let certificate = self.tlscert?.expandingTilde, let key = self.tlskey?.expandingTilde {
+                settings.identity = (certificate, key)
+            }
+            return settings
         }
     }
 
@@ -113,7 +132,7 @@ struct TrustOptions: ParsableArguments {
     }
 
     var logger: Logger {
-        let level: Logger.Level = self.debug ? .debug : .warning
+        let level: Logger.Level = self.debug ? .debug : self.verbose ? .info : .warning
         return Logger(label: "hallmark") { label in
             var handler = StreamLogHandler.standardError(label: label)
             handler.logLevel = level

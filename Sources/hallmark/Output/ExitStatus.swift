@@ -63,7 +63,9 @@ enum ExitStatus: Int32, Sendable {
             "docker login REGISTRY keeps credentials that hallmark takes too."
         case .unreachable:
             "--server or DOCKER_CONTENT_TRUST_SERVER names a trust server, HTTPS_PROXY a proxy on the way to servers."
-        case .failure, .usage, .signature, .interrupted:
+        case .signature:
+            "hallmark status GUN shows which keys are trusted here: ask the publisher, by another way, whether they are still theirs."
+        case .failure, .usage, .interrupted:
             nil
         }
     }

@@ -4,6 +4,7 @@ import ArgumentParser
 import ContentTrust
 import Foundation
 import TUFRepository
+import TrustClient
 import Updater
 
 /// The end of a command that did not do what it was asked.
@@ -37,6 +38,8 @@ struct Failure {
         let saysAll =
             self.error is RepositoryError || self.error is UpdaterError || self.error is ScrubFailure
             || self.error is ContentTrustError
+            // So do ceremonies, whose signatures are still to come.
+            || (status == .signature && (self.error as? TrustClientError)?.code != .signature)
         let advice = saysAll ? nil : status.advice
         if isJSON {
             Self.toStandardError(Self.json(status, message, advice: advice))
