@@ -76,7 +76,13 @@ extension TrustedImages {
             var export = try await connection.with(gun) { try await $0.export() }
             let images = try await self.images(of: gun, items, allTags: allTags, &export)
             for image in images {
-                _ = try await self.fetch(image.reference, image.digest, size: image.size, names: [image.reference], progress: progress) {
+                _ = try await self.fetch(
+                    image.reference,
+                    image.digest,
+                    size: image.size,
+                    names: [image.reference],
+                    progress: progress
+                ) {
                     try ImageDestination(path: "\(staging)/layout", format: .ociLayout)
                 }
             }
