@@ -257,7 +257,8 @@ struct OfflineBundleTests {
                     "trust/0/targets.json",
                 ])
             )
-            #expect(!names.contains { $0.contains("private") || $0.hasSuffix(".key") })
+            let isPrivate = names.contains { $0.contains("private") || $0.hasSuffix(".key") }
+            #expect(!isPrivate)
             // It is a layout as well, which other tools read.
             let source = try ImageSource(path: path, temporaryDirectory: services.directory)
             #expect(source.format == .ociArchive)

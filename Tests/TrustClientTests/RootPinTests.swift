@@ -51,7 +51,7 @@ struct RootPinTests {
             let other = KeyID(String(repeating: "0", count: 64))
             let error = await refusal { _ = try await self.client(scenario, "reader", [self.pin([other])]).update() }
             #expect(error?.code == .signature)
-            #expect("\(error?.message ?? "")".contains("client.yaml:3"))
+            #expect(error?.message.contains("client.yaml:3") == true)
             #expect(scenario.kept().isEmpty)
         }
     }
