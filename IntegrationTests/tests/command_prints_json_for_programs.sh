@@ -61,7 +61,7 @@ json '[.targets[] | [.name, .hashes.sha256, .role]]' "[[\"1.0\",\"${digest#sha25
 
 step "key list"
 succeeds as alice hallmark key list --output json
-json '[.keys[] | keys | join(" ")]' '["encrypted id location role","encrypted gun id location role"]'
+json '[.keys[] | keys | join(" ")]' '["encrypted id location role token","encrypted gun id location role token"]'
 json '[.keys[] | [.role, .gun, .encrypted]]' "[[\"root\",null,true],[\"targets\",\"$image\",true]]"
 succeeds as bob hallmark key list --output json
 json '.keys' '[]'
