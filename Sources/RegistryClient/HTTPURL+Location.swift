@@ -4,8 +4,20 @@ import HTTPAccess
 
 extension HTTPURL {
     /// The URL a `Location` or `Link` names, seen from this one.
+    /// - Parameter keepsTLS: Whether content goes there: it does not leave TLS.
     /// - Throws: ``RegistryError`` with code `invalidResponse`.
-    func resolving(_ location: some StringProtocol) throws -> HTTPURL {
+    func resolving(_ location: some StringProtocol, keepsTLS: Bool = false) throws -> HTTPURL {
+        let next = try self.followed(location)
+        guard !keepsTLS || self.origin.scheme != .https || next.origin.scheme == .https else {
+            throw RegistryError(
+                .invalidResponse,
+                "\(self.origin.authority) speaks TLS, but sends content to \(next.origin.authority) without it"
+            )
+        }
+        return next
+    }
+
+    private func followed(_ location: some StringProtocol) throws -> HTTPURL {
         if let absolute = HTTPURL(location) { return absolute }
         let path = self.target.prefix { $0 != "?" }
         let text: String

@@ -42,6 +42,8 @@ package enum BlobContent: Sendable {
 extension RegistryClient {
     /// Blobs up to this size go in one request, larger ones so that they can be taken up again.
     private static let singleRequestSize: Int64 = 1 << 20
+    /// How many bytes an attempt has to bring to count as one that went well.
+    private static let worthwhileSize: Int64 = 64 << 10
 
     /// Puts a blob into a repository, if it is not there yet.
     /// - Parameters:
@@ -116,7 +118,7 @@ extension RegistryClient {
         guard let location = response.headers.first(name: "Location") else {
             throw RegistryError(.invalidResponse, "\(self.registry) started an upload but does not say where")
         }
-        return try response.url.resolving(location)
+        return try response.url.resolving(location, keepsTLS: true)
     }
 
     /// One upload session.
@@ -141,6 +143,7 @@ extension RegistryClient {
             var location = location
             var offset: Int64 = 0
             var attempt = 1
+            var counted: Int64 = 0
             while offset < self.descriptor.size {
                 do {
                     location = try await self.patch(location, offset)
@@ -149,9 +152,10 @@ extension RegistryClient {
                     if let failure = self.content.failure { throw failure }
                     guard attempt < self.client.configuration.maximumAttempts else { throw error }
                     try await self.client.pause(attempt, atLeast: error.retryAfter)
-                    let before = offset
                     (location, offset) = try await self.state(location)
-                    attempt = offset > before ? 1 : attempt + 1
+                    // Attempts begin anew with each piece worth it: one that breaks off at every byte comes to an end.
+                    attempt = offset - counted >= RegistryClient.worthwhileSize ? 1 : attempt + 1
+                    if attempt == 1 { counted = offset }
                     self.client.logger.debug(
                         "upload was cut off",
                         metadata: ["digest": "\(self.descriptor.digest)", "at": "\(offset)"]

@@ -21,4 +21,15 @@ struct LocationTests {
         let base = try #require(HTTPURL("https://r.example/v2/a/b?c=d"))
         #expect((try? base.resolving(location))?.description == expected)
     }
+
+    @Test("Content that went by TLS is never sent on without it")
+    func keepsTLS() throws {
+        let secure = try #require(HTTPURL("https://r.example/v2/a"))
+        let plain = try #require(HTTPURL("http://r.example/v2/a"))
+        #expect(try secure.resolving("https://other/z", keepsTLS: true).description == "https://other/z")
+        #expect(try secure.resolving("/z", keepsTLS: true).description == "https://r.example/z")
+        #expect(try plain.resolving("http://other/z", keepsTLS: true).description == "http://other/z")
+        #expect(throws: RegistryError.self) { try secure.resolving("http://r.example/z", keepsTLS: true) }
+        #expect(throws: RegistryError.self) { try secure.resolving("http://other/z", keepsTLS: true) }
+    }
 }
