@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// For dl_iterate_phdr and sync_file_range.
+// For dl_iterate_phdr, sync_file_range and fallocate.
 #define _GNU_SOURCE
 
 #include "CProcess.h"
@@ -65,12 +65,22 @@ void hallmark_release_memory(void) {
 void hallmark_begin_writeback(int descriptor, int64_t offset, int64_t count) {
     sync_file_range(descriptor, offset, count, SYNC_FILE_RANGE_WRITE);
 }
+
+void hallmark_reserve_blocks(int descriptor, int64_t offset, int64_t count) {
+    fallocate(descriptor, FALLOC_FL_KEEP_SIZE, offset, count);
+}
 #else
 int hallmark_make_undumpable(void) { return 0; }
 
 void hallmark_release_memory(void) {}
 
 void hallmark_begin_writeback(int descriptor, int64_t offset, int64_t count) {
+    (void)descriptor;
+    (void)offset;
+    (void)count;
+}
+
+void hallmark_reserve_blocks(int descriptor, int64_t offset, int64_t count) {
     (void)descriptor;
     (void)offset;
     (void)count;

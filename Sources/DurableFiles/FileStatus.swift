@@ -12,6 +12,8 @@ import Darwin
 package struct FileStatus: Sendable, Equatable {
     /// In bytes.
     package let size: Int64
+    /// How many bytes of the disk it has: less where there are holes, more where blocks were set aside.
+    package let allocatedSize: Int64
     /// When it was last written, in Unix seconds.
     package let modifiedAt: Int64
     /// When its content, names or rights last changed, in Unix seconds.
@@ -51,6 +53,7 @@ package struct FileStatus: Sendable, Equatable {
 
     private init(_ status: stat) {
         self.size = Int64(status.st_size)
+        self.allocatedSize = Int64(status.st_blocks) * 512
         #if canImport(Darwin)
         self.modifiedAt = Int64(status.st_mtimespec.tv_sec)
         self.changedAt = Int64(status.st_ctimespec.tv_sec)

@@ -52,6 +52,7 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
     private var needsFlush = false
     var runningTask: HTTPRunningTask?
     private var isReading = false
+    private var readsInTurn: UInt?
 
     // What the time limits are measured by.
     var hasSeenBytes = false
@@ -238,7 +239,11 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
         let (path, query) = HTTPExchange.split(target: head.uri)
         var body = HTTPRequestBody()
         if exchange.hasBody {
-            let inbound = HTTPInboundBody(eventLoop: self.eventLoop, connection: self)
+            let inbound = HTTPInboundBody(
+                eventLoop: self.eventLoop,
+                connection: self,
+                windows: self.lane.context.windows
+            )
             self.body = inbound
             self.rate = HTTPRateWindow()
             body = HTTPRequestBody(connection: inbound)
@@ -310,7 +315,7 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
             // Looking for one more event costs less than telling the kernel twice, and shows when the peer leaves.
             self.pipelined.isEmpty && !self.inputIsBroken
         case .responding:
-            (self.body?.bufferedBytes ?? 0) < self.configuration.bodyHighWaterMark
+            (self.body?.bufferedBytes ?? 0) < self.lane.context.windows.window
         case .draining, .lingering: true
         case .closed: false
         }
@@ -323,7 +328,17 @@ final class HTTPConnection: ChannelInboundHandler, @unchecked Sendable {
             return
         }
         self.isReading = true
+        self.adaptReads(context)
         context.read()
+    }
+
+    /// Has as much read at a time as there is memory for; what the channel keeps for further reads shrinks along.
+    private func adaptReads(_ context: ChannelHandlerContext) {
+        let reads = self.lane.context.windows.readsInTurn
+        guard reads != self.readsInTurn else { return }
+        self.readsInTurn = reads
+        // A channel without the option reads as it does.
+        try? context.channel.syncOptions?.setOption(.maxMessagesPerRead, value: reads)
     }
 
     // MARK: From one request to the next

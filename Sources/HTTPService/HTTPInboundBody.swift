@@ -18,17 +18,28 @@ final class HTTPInboundBody: @unchecked Sendable {
     private let eventLoop: any EventLoop
     /// Cleared when the request is over, which also breaks the cycle between the two.
     private var connection: HTTPConnection?
-    private var buffered = ByteBuffer()
+    private var buffered = CircularBuffer<ByteBuffer>()
+    /// The last of them holds small pieces in memory of its own.
+    private var isGathering = false
     private var end: End?
     private var waiter: (continuation: CheckedContinuation<ByteBuffer?, any Error>, ticket: Ticket)?
 
-    init(eventLoop: any EventLoop, connection: HTTPConnection) {
+    private let windows: HTTPReceiveWindows
+    /// How many bytes have come that nobody has taken yet.
+    private(set) var bufferedBytes = 0
+    /// How much memory small pieces are gathered in.
+    private static let gatheredSize = 16 << 10
+
+    init(eventLoop: any EventLoop, connection: HTTPConnection, windows: HTTPReceiveWindows) {
         self.eventLoop = eventLoop
         self.connection = connection
+        self.windows = windows
+        windows.bodyBegan()
     }
 
-    /// How many bytes have come that nobody has taken yet.
-    var bufferedBytes: Int { self.buffered.readableBytes }
+    deinit {
+        if self.end == nil { self.windows.bodyEnded() }
+    }
 
     // MARK: The connection's side
 
@@ -37,10 +48,30 @@ final class HTTPInboundBody: @unchecked Sendable {
         if let waiter = self.waiter {
             self.waiter = nil
             waiter.continuation.resume(returning: bytes)
-        } else if self.buffered.readableBytes == 0 {
-            self.buffered = bytes
         } else {
-            self.buffered.writeImmutableBuffer(bytes)
+            self.keep(bytes)
+        }
+    }
+
+    /// A piece that came in a small part of the memory it was read into would keep all of that: it is copied to others of its
+    /// kind.
+    private func keep(_ bytes: ByteBuffer) {
+        self.bufferedBytes += bytes.readableBytes
+        guard bytes.readableBytes < bytes.storageCapacity / 2 else {
+            self.buffered.append(bytes)
+            self.isGathering = false
+            return
+        }
+        if self.isGathering, let last = self.buffered.indices.last,
+            self.buffered[last].writableBytes >= bytes.readableBytes
+        {
+            self.buffered[last].writeImmutableBuffer(bytes)
+        } else {
+            var gathered = ByteBuffer()
+            gathered.reserveCapacity(max(Self.gatheredSize, bytes.readableBytes))
+            gathered.writeImmutableBuffer(bytes)
+            self.buffered.append(gathered)
+            self.isGathering = true
         }
     }
 
@@ -54,7 +85,8 @@ final class HTTPInboundBody: @unchecked Sendable {
 
     /// Ends all reading: the reply has been sent.
     func close() {
-        self.buffered = ByteBuffer()
+        self.buffered.removeAll()
+        self.bufferedBytes = 0
         self.finish(.failed(HTTPRequestBodyError(.requestIsOver)))
         self.connection = nil
     }
@@ -62,6 +94,7 @@ final class HTTPInboundBody: @unchecked Sendable {
     private func finish(_ end: End) {
         guard self.end == nil else { return }
         self.end = end
+        self.windows.bodyEnded()
         guard let waiter = self.waiter else { return }
         self.waiter = nil
         switch end {
@@ -96,9 +129,8 @@ final class HTTPInboundBody: @unchecked Sendable {
 
     /// What can be had without waiting; nil when nothing has come.
     private func take() -> Result<ByteBuffer?, any Error>? {
-        if self.buffered.readableBytes > 0 {
-            let taken = self.buffered
-            self.buffered = ByteBuffer()
+        if let taken = self.buffered.popFirst() {
+            self.bufferedBytes -= taken.readableBytes
             self.connection?.bodyWasTaken()
             return .success(taken)
         }

@@ -107,11 +107,7 @@ package final class HTTPServer: Service, Sendable {
             try? options.setOption(.tcpOption(.tcp_nodelay), value: 1)
             try options.setOption(
                 .recvAllocator,
-                value: AdaptiveRecvByteBufferAllocator(
-                    minimum: 1_024,
-                    initial: 4_096,
-                    maximum: max(4_096, configuration.maximumReadSize)
-                )
+                value: HTTPReceiveAllocator(windows: lane.context.windows, maximum: configuration.maximumReadSize)
             )
             try options.setOption(
                 .writeBufferWaterMark,

@@ -38,6 +38,9 @@ package struct HTTPServerConfiguration: Sendable {
     /// Reading from the socket pauses when this many bytes of a body wait for the responder. The true bound is this
     /// plus what one readiness event delivers (``maximumReadSize`` four times).
     package var bodyHighWaterMark = 512 * 1024
+    /// How many bytes of all bodies together may wait for their responders. When many are received at once, each has its
+    /// share of it, 32 KiB at least.
+    package var bodyMemory = 8 << 20
     /// The most bytes of one read from the socket.
     package var maximumReadSize = 128 * 1024
     /// The most bytes of a body nobody reads that are read and dropped to keep a connection usable. Beyond it, the

@@ -10,6 +10,7 @@ final class HTTPServerContext: Sendable {
     let responder: any HTTPResponder
     let logger: Logger
     let accessLogger: Logger
+    let windows: HTTPReceiveWindows
     private let openConnections = Atomic<Int>(0)
     private let acceptedConnections = Atomic<UInt64>(0)
     /// Called whenever a connection closes while accepting is paused.
@@ -21,6 +22,11 @@ final class HTTPServerContext: Sendable {
         self.responder = responder
         self.logger = logger
         self.accessLogger = accessLogger
+        self.windows = HTTPReceiveWindows(
+            memory: configuration.bodyMemory,
+            largest: configuration.bodyHighWaterMark,
+            largestRead: configuration.maximumReadSize
+        )
     }
 
     /// - Returns: the connection's number.

@@ -3,7 +3,7 @@
 import NIOCore
 import NIOHTTP1
 
-/// Proxies whose `X-Forwarded-For` is believed.
+/// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
 package struct TrustedProxies: Sendable {
     private let networks: [IPNetwork]
 
@@ -24,6 +24,15 @@ package struct TrustedProxies: Sendable {
             guard self.contains(address) else { break }
         }
         return client
+    }
+
+    /// Whether the client speaks TLS: to this process, or to a trusted proxy, which says so in `X-Forwarded-Proto`.
+    package func isSecure(_ request: HTTPRequest) -> Bool {
+        if request.isSecure { return true }
+        guard let peer = request.remoteAddress.flatMap({ IPAddress($0) }), self.contains(peer) else { return false }
+        // The last one is what the peer itself has written.
+        let protocols = request.headers["X-Forwarded-Proto"].flatMap { $0.split(separator: ",") }
+        return protocols.last.map { $0.filter { $0 != " " }.lowercased() } == "https"
     }
 
     /// Whom limits count a request for, as text: an address of version 4, of version 6 the /64 network, which is one customer's.

@@ -17,7 +17,8 @@ package struct Registry: Sendable {
         package var directory: String
         /// The largest blob, in bytes. Default: 1 TiB.
         package var maximumBlobSize: Int64 = 1 << 40
-        /// How many requests may send blobs at the same time; each takes up to 2 MiB of memory. Default: 256.
+        /// How many requests may send blobs at the same time; the more they are, the less memory each takes.
+        /// Default: 256.
         package var maximumReceivingUploads = 256
         /// The most bytes of manifests that are received at once. Default: 256 MiB.
         package var manifestMemory = 256 << 20
@@ -81,7 +82,8 @@ package struct Registry: Sendable {
     ///   - metrics: Counts who was refused.
     ///   - threads: Where files are read, written and hashed.
     ///   - clock: The time.
-    /// - Throws: `FileSystemError` when the directory cannot be used, or another process uses it; ``DatabaseError``.
+    /// - Throws: `FileSystemError` when the directory cannot be used, or another process uses it; ``StorageIdentityError`` when it
+    ///   belongs to another database; ``DatabaseError``.
     package init(
         configuration: Configuration,
         database: any SQLDatabase,
@@ -159,14 +161,9 @@ package struct Registry: Sendable {
         let cache = ResponseCache(limit: configuration.cacheSize, foreign: foreign)
         var policy = configuration.collection
         policy.graceTime = Int64(configuration.graceTime)
-        let collector = Collector(
-            store: store,
-            blobs: blobs,
-            policy: policy,
-            announcement: .cache(cache),
-            clock: clock,
-            logger: logger
-        )
+        let contents = RegistryContents(store: store, blobs: blobs, announcement: .cache(cache))
+        try await contents.verifyStorageIfReachable(logger)
+        let collector = Collector(contents, policy: policy, clock: clock, logger: logger)
         self.collector = collector
         var chores: [any Service] = []
         if let interval = configuration.collectionInterval {
@@ -176,9 +173,7 @@ package struct Registry: Sendable {
         }
         if let interval = configuration.scrubInterval {
             let scrubber = Scrubber(
-                store: store,
-                blobs: blobs,
-                announcement: .cache(cache),
+                contents,
                 allowsSparseIndexes: configuration.sparse != .none,
                 clock: clock,
                 logger: logger

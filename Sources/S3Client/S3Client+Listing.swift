@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import FoundationEssentials
+import HTTPAccess
 import NIOHTTP1
 import PercentEncoding
 
@@ -56,6 +57,20 @@ extension S3Client {
         let next = document["NextContinuationToken"]?.text
         guard !isTruncated || next?.isEmpty == false else {
             throw self.invalid(request, "the list goes on, but it does not say where")
+        }
+        // Whoever goes from page to page would never come to an end.
+        var last = after
+        for object in objects {
+            guard last.map({ $0.utf8.lexicographicallyPrecedes(object.key.utf8) }) ?? true else {
+                throw self.invalid(
+                    request,
+                    "the list does not go on: \(object.key.printable()) is not after what was listed"
+                )
+            }
+            last = object.key
+        }
+        guard !isTruncated || next != start else {
+            throw self.invalid(request, "the list goes on where it began")
         }
         return S3ObjectPage(objects: objects, next: isTruncated ? next : nil)
     }

@@ -116,7 +116,7 @@ extension S3Client {
         let list = parts.sorted { $0.number < $1.number }.map { part in
             "<Part><PartNumber>\(part.number)</PartNumber><ETag>\(part.etag.escapedForXML)</ETag></Part>"
         }.joined()
-        request.setXML(
+        try request.setXML(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"
                 + "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\(list)"
                 + "</CompleteMultipartUpload>"
@@ -162,7 +162,11 @@ extension S3Client {
         guard let key = document["NextKeyMarker"].flatMap({ Self.decoded($0.text, isEncoded) }),
             let id = document["NextUploadIdMarker"]?.text, !key.isEmpty
         else { throw self.invalid(request, "the list goes on, but it does not say where") }
-        return S3UploadPage(uploads: uploads, next: S3UploadPage.Marker(key: key, id: id))
+        let next = S3UploadPage.Marker(key: key, id: id)
+        if let start, next == start || next.key.utf8.lexicographicallyPrecedes(start.key.utf8) {
+            throw self.invalid(request, "the list goes on where it was already")
+        }
+        return S3UploadPage(uploads: uploads, next: next)
     }
 
     private static func isPlausible(etag: String) -> Bool {

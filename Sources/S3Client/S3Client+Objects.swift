@@ -115,7 +115,7 @@ extension S3Client {
                 action: "removing \(some.count) objects of"
             )
             let objects = some.map { "<Object><Key>\($0.escapedForXML)</Key></Object>" }.joined()
-            request.setXML(
+            try request.setXML(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"
                     + "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>\(objects)</Delete>"
             )

@@ -114,9 +114,9 @@ struct S3Request: Sendable {
     var isServed = false
 
     /// A request with a body of XML, whose MD5 some operations demand.
-    mutating func setXML(_ text: String) {
+    mutating func setXML(_ text: String) throws {
         var payload = S3Payload(.md5)
-        payload.append(ByteBuffer(string: text))
+        try Array(text.utf8).withUnsafeBytes { try payload.append(copying: $0) }
         self.headers.replaceOrAdd(name: "Content-Type", value: "application/xml")
         self.body = payload
     }

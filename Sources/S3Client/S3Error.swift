@@ -49,7 +49,7 @@ package struct S3Error: Error, Sendable, CustomStringConvertible {
     /// The region that the storage named, if it did.
     let region: String?
 
-    init(_ code: Code, _ message: String, status: UInt? = nil, region: String? = nil) {
+    package init(_ code: Code, _ message: String, status: UInt? = nil, region: String? = nil) {
         self.code = code
         self.message = message
         self.status = status

@@ -3,60 +3,89 @@
 import Crypto
 import FoundationEssentials
 package import NIOCore
+import NIOPosix
 
-/// The bytes of an object or a part, in memory so that they can be sent again, hashed while they are gathered.
+/// The bytes of an object or a part, kept so that they can be sent again, hashed while they are gathered.
 package struct S3Payload: Sendable {
     private enum Hasher: Sendable {
         case md5(Insecure.MD5)
         case sha256(SHA256)
     }
 
-    /// How much is handed to the connection at once.
-    private static let pieceSize = 256 << 10
     /// How much memory is taken at once.
     private static let chunkSize = 1 << 20
 
     /// How many bytes there are.
     package private(set) var count = 0
-    /// The bytes.
-    package private(set) var buffers: [ByteBuffer] = []
+    /// The bytes, as long as they are in memory.
+    private var buffers: [ByteBuffer] = []
+    /// The bytes, when there was no memory for all of them.
+    private var file: SpilledPayload?
+    private let share: S3PayloadMemory.Share?
     private var hasher: Hasher
 
     /// Nothing yet.
-    /// - Parameter checksum: what will prove that it arrived.
-    package init(_ checksum: S3Configuration.Checksum) {
+    /// - Parameters:
+    ///   - checksum: what will prove that it arrived.
+    ///   - memory: bounds what is gathered at once; nil for what is small and seldom.
+    package init(_ checksum: S3Configuration.Checksum, memory: S3PayloadMemory? = nil) {
         switch checksum {
         case .md5: self.hasher = .md5(Insecure.MD5())
         case .sha256: self.hasher = .sha256(SHA256())
         }
+        self.share = memory.map { S3PayloadMemory.Share($0) }
     }
 
-    /// Adds bytes. Takes about 2 ms a MiB: not for an event loop.
-    package mutating func append(_ buffer: ByteBuffer) {
-        guard buffer.readableBytes > 0 else { return }
-        self.count += buffer.readableBytes
-        self.buffers.append(buffer)
-        buffer.withUnsafeReadableBytes { self.update($0) }
-    }
+    /// Whether the bytes are in a file.
+    var isSpilled: Bool { self.file != nil }
 
-    /// Adds bytes to memory of the payload's own, which has no room to spare.
-    package mutating func append(copying bytes: UnsafeRawBufferPointer) {
+    /// Adds bytes: copies them to memory of the payload's own, which has no room to spare, or to a file. Takes about 2 ms a MiB,
+    /// and may block: not for an event loop.
+    /// - Throws: `FileSystemError`.
+    package mutating func append(copying bytes: UnsafeRawBufferPointer) throws {
         guard !bytes.isEmpty else { return }
         var rest = bytes[...]
         while !rest.isEmpty {
-            if self.buffers.last?.writableBytes ?? 0 == 0 {
-                var chunk = ByteBuffer()
-                // What is small at first seldom grows.
-                chunk.reserveCapacity(self.count == 0 && rest.count < Self.chunkSize / 2 ? rest.count : Self.chunkSize)
-                self.buffers.append(chunk)
+            let piece: UnsafeRawBufferPointer
+            if self.file == nil, !self.hasRoom(for: rest.count) { try self.spill() }
+            if let file = self.file {
+                piece = UnsafeRawBufferPointer(rebasing: rest)
+                try file.write(piece, at: self.count)
+            } else {
+                let last = self.buffers.count - 1
+                piece = UnsafeRawBufferPointer(rebasing: rest.prefix(self.buffers[last].writableBytes))
+                self.buffers[last].writeBytes(piece)
             }
-            let last = self.buffers.count - 1
-            let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(self.buffers[last].writableBytes))
-            self.buffers[last].writeBytes(piece)
             self.update(piece)
             self.count += piece.count
             rest = rest.dropFirst(piece.count)
         }
+    }
+
+    /// False when there is no more memory.
+    private mutating func hasRoom(for count: Int) -> Bool {
+        guard self.buffers.last?.writableBytes ?? 0 == 0 else { return true }
+        // What is small at first seldom grows.
+        let size = self.count == 0 && count < Self.chunkSize / 2 ? count : Self.chunkSize
+        // As much as memory is taken in.
+        guard self.share?.take(1 << (Int.bitWidth - (size - 1).leadingZeroBitCount)) ?? true else { return false }
+        var chunk = ByteBuffer()
+        chunk.reserveCapacity(size)
+        self.buffers.append(chunk)
+        return true
+    }
+
+    private mutating func spill() throws {
+        guard let share = self.share else { return }
+        let file = try SpilledPayload(share.memory)
+        var offset = 0
+        for buffer in self.buffers {
+            try buffer.withUnsafeReadableBytes { try file.write($0, at: offset) }
+            offset += buffer.readableBytes
+        }
+        self.file = file
+        self.buffers = []
+        share.giveBack()
     }
 
     private mutating func update(_ bytes: UnsafeRawBufferPointer) {
@@ -82,30 +111,49 @@ package struct S3Payload: Sendable {
         return hasher.finalize().hexadecimal
     }
 
-    /// The bytes in pieces that a connection can take one after the other.
-    var pieces: S3PayloadPieces { S3PayloadPieces(buffers: self.buffers, size: Self.pieceSize) }
+    /// The bytes in pieces that a connection can take one after the other, as often as they are asked for.
+    package var pieces: S3PayloadPieces {
+        S3PayloadPieces(buffers: self.buffers, file: self.file.map { ($0, self.count) }, share: self.share)
+    }
 }
 
 /// The bytes of a body, piece by piece, as often as they are asked for.
-struct S3PayloadPieces: AsyncSequence, Sendable {
-    typealias Element = ByteBuffer
+package struct S3PayloadPieces: AsyncSequence, Sendable {
+    package typealias Element = ByteBuffer
 
-    let buffers: [ByteBuffer]
-    let size: Int
+    /// How much is handed to the connection at once: of what is there anyway, and of what takes memory for it.
+    private static let (memorySize, fileSize) = (256 << 10, 128 << 10)
 
-    struct AsyncIterator: AsyncIteratorProtocol {
-        fileprivate var rest: ArraySlice<ByteBuffer>
-        fileprivate var current = ByteBuffer()
-        fileprivate let size: Int
+    fileprivate let buffers: [ByteBuffer]
+    fileprivate let file: (bytes: SpilledPayload, count: Int)?
+    /// Memory that is still held counts.
+    fileprivate let share: S3PayloadMemory.Share?
 
-        mutating func next() async -> ByteBuffer? {
-            while self.current.readableBytes == 0 {
-                guard let next = self.rest.popFirst() else { return nil }
-                self.current = next
+    package struct AsyncIterator: AsyncIteratorProtocol {
+        fileprivate let pieces: S3PayloadPieces
+        fileprivate var index = 0
+        fileprivate var offset = 0
+
+        package mutating func next() async throws -> ByteBuffer? {
+            if let (file, count) = self.pieces.file {
+                let (offset, size) = (self.offset, Swift.min(S3PayloadPieces.fileSize, count - self.offset))
+                guard size > 0 else { return nil }
+                self.offset += size
+                return try await NIOThreadPool.singleton.runIfActive { try file.read(at: offset, count: size) }
             }
-            return self.current.readSlice(length: Swift.min(self.size, self.current.readableBytes))
+            while self.index < self.pieces.buffers.count {
+                let buffer = self.pieces.buffers[self.index]
+                let size = Swift.min(S3PayloadPieces.memorySize, buffer.readableBytes - self.offset)
+                if let piece = buffer.getSlice(at: buffer.readerIndex + self.offset, length: size), size > 0 {
+                    self.offset += size
+                    return piece
+                }
+                self.index += 1
+                self.offset = 0
+            }
+            return nil
         }
     }
 
-    func makeAsyncIterator() -> AsyncIterator { AsyncIterator(rest: self.buffers[...], size: self.size) }
+    package func makeAsyncIterator() -> AsyncIterator { AsyncIterator(pieces: self) }
 }

@@ -181,6 +181,7 @@ final class MemoryBlobs: Sendable {
     }
 
     let stored = Mutex<[BlobLocation: Stored]>([:])
+    let identity = Mutex<String?>(nil)
     let uploads = Mutex<[UploadKey: [UInt8]]>([:])
 }
 
@@ -277,4 +278,8 @@ struct SteppedBlobStore: BlobStore {
     }
 
     func close() async throws {}
+
+    var place: String { "memory" }
+    func identity() async throws -> String? { self.blobs.identity.withLock { $0 } }
+    func setIdentity(_ identity: String) async throws { self.blobs.identity.withLock { $0 = identity } }
 }

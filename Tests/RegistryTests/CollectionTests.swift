@@ -3,6 +3,7 @@
 import Database
 import DatabaseTesting
 import Foundation
+import Logging
 import NIOHTTP1
 import OCI
 import Synchronization
@@ -26,10 +27,8 @@ struct CollectionTests {
         change(&policy)
         let original = fixture.registry.collector
         let collector = Collector(
-            store: original.store,
-            blobs: original.blobs,
+            original.contents,
             policy: policy,
-            announcement: original.announcement,
             clock: original.clock,
             logger: original.logger
         )
@@ -310,6 +309,67 @@ struct CollectionTests {
         }
     }
 
+    @Test("a lease that a wrong clock has given for ever is taken")
+    func leaseFromTheFuture() async throws {
+        try await RegistryFixture.run { fixture in
+            let store = fixture.registry.collector.store
+            let now = Int64(fixture.clock.now.timeIntervalSince1970)
+            let wrong = ChoreLease(chore: .collection, holder: "elsewhere 1 x")
+            let isTaken = try await store.take(wrong, at: now + 365 * 86_400)
+            #expect(isTaken)
+            #expect(try await fixture.registry.collector.run(.collect, walksStorage: false) != nil)
+        }
+    }
+
+    @Test("a scrub reads what a wrong clock has marked as verified, and does not go on with what it began")
+    func scrubFromTheFuture() async throws {
+        try await RegistryFixture.run { fixture in
+            let digest = try await fixture.pushBlob(Array("right".utf8), to: "a")
+            let contents = fixture.registry.collector.contents
+            // A year ahead, a scrub verified it and was ended.
+            fixture.clock.advance(by: 365 * 86_400)
+            let nothing = try await self.scrub(fixture)
+            #expect(nothing.isEmpty)
+            try await fixture.database.write {
+                try $0.execute("UPDATE chores SET started_at = finished_at, finished_at = NULL WHERE name = 'scrub'")
+            }
+            fixture.clock.advance(by: -365 * 86_400)
+            try Data("wrong".utf8).write(to: URL(fileURLWithPath: await fixture.path(of: digest)))
+            let summary = try await Scrubber(contents, clock: { fixture.clock.now }, logger: Logger(label: "test"))
+                .run(Scrubber.Options())
+            #expect(summary?.resumed == false)
+            #expect(summary?.problems == 1)
+        }
+    }
+
+    @Test("a row that no registry wrote is told, and everything else is looked at all the same")
+    func scrubInvalidRows() async throws {
+        try await RegistryFixture.run { fixture in
+            let digest = try await fixture.pushBlob(Array("right".utf8), to: "a")
+            try await fixture.pushImage("image", to: "a", as: "latest")
+            try Data("wrong".utf8).write(to: URL(fileURLWithPath: await fixture.path(of: digest)))
+            try await fixture.database.write { connection in
+                for digest in ["0", "sha256:short"] {
+                    try connection.execute(
+                        "INSERT INTO blobs (digest, size, location, created_at, seen_at) VALUES (?, 1, ?, 0, 0)",
+                        .text(digest),
+                        .text("../\(digest)")
+                    )
+                }
+                try connection.execute(
+                    """
+                    INSERT INTO manifests (repository, digest, media_type, size, pushed_at, content)
+                    VALUES ('A//b', 'none', 'x', 1, 0, ?)
+                    """,
+                    .blob(Data([1]))
+                )
+            }
+            let problems = try await self.scrub(fixture)
+            let expected = ["damagedBlob \(digest)", "invalidRow 0", "invalidRow none", "invalidRow sha256:short"]
+            #expect(problems.keys.sorted() == expected)
+        }
+    }
+
     @Test("scrubbing finds wrong bytes, missing ones and wrong manifests, says who suffers, and a push repairs it")
     func scrub() async throws {
         try await RegistryFixture.run { fixture in
@@ -348,10 +408,7 @@ struct CollectionTests {
     private func scrub(_ fixture: RegistryFixture) async throws -> [String: [String]] {
         let collector = fixture.registry.collector
         let scrubber = Scrubber(
-            store: collector.store,
-            blobs: collector.blobs,
-            announcement: collector.announcement,
-            allowsSparseIndexes: false,
+            collector.contents,
             clock: collector.clock,
             logger: collector.logger
         )

@@ -24,6 +24,13 @@ final class EventReceiver: HTTPResponder {
             let fromRepository: String?
             let url: String?
             let tag: String?
+            let references: [Reference]?
+        }
+
+        struct Reference: Decodable, Sendable, Equatable {
+            let mediaType: String
+            let size: Int64
+            let digest: String
         }
 
         struct Request: Decodable, Sendable {
@@ -56,6 +63,7 @@ final class EventReceiver: HTTPResponder {
         /// What to answer; nil for nothing until it is told otherwise.
         var status: HTTPResponseStatus? = .ok
         var hanging: [CheckedContinuation<Void, Never>] = []
+        var trickles = false
     }
 
     private let state = Mutex(State())
@@ -74,6 +82,9 @@ final class EventReceiver: HTTPResponder {
         for continuation in hanging { continuation.resume() }
     }
 
+    /// Takes everything, but never comes to the end of an answer.
+    func trickles() { self.state.withLock { $0.trickles = true } }
+
     func respond(to request: HTTPRequest) async throws -> HTTPResponse {
         let body = try await request.body.collect(upTo: 8 << 20)
         let envelope = try JSONDecoder().decode(Envelope.self, from: Data(buffer: body))
@@ -89,6 +100,16 @@ final class EventReceiver: HTTPResponder {
             }
             // Whoever waited that long has gone.
             return HTTPResponse(status: .gatewayTimeout)
+        }
+        if self.state.withLock({ $0.trickles }) {
+            self.state.withLock { $0.events += envelope.events }
+            let body = HTTPResponse.Body.stream(length: nil) { writer in
+                while !Task.isCancelled {
+                    try await writer.write(ByteBuffer(string: "."))
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+            }
+            return HTTPResponse(status: .ok, body: body)
         }
         return self.state.withLock { state in
             let status = state.status ?? .ok

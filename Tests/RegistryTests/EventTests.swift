@@ -86,6 +86,98 @@ extension RegistryFixture {
 }
 
 struct EventTests {
+    @Test("What rules of retention remove is told as what a client deletes")
+    func retention() async throws {
+        try await EventReceiver.run { receiver, url in
+            try await RegistryFixture.run(.set(\.events, configuration(endpoint("all", url)))) { fixture in
+                let old = try await fixture.pushImage("team/app", tag: "v1")
+                fixture.clock.advance(by: 10)
+                _ = try await fixture.pushImage("team/app", tag: "v2")
+                let rule = RetentionRules.Rule(
+                    repositories: [try NamePattern("**")],
+                    keep: RetentionRules.Keep(newest: 1),
+                    untagged: .remove(after: 1)
+                )
+                let original = fixture.registry.collector
+                var policy = original.policy
+                policy.retention = RetentionRules(rules: [rule])
+                fixture.clock.advance(by: 2 * 86_400)
+                let collector = Collector(
+                    original.contents,
+                    policy: policy,
+                    clock: original.clock,
+                    logger: original.logger
+                )
+                _ = try await collector.run(.dryRun, walksStorage: false)
+                let summary = try await collector.run(.collect, walksStorage: false)
+                #expect(summary?.tags == 1)
+                #expect(summary?.manifests == 1)
+                try await fixture.delivering("all") { receiver.events.count { $0.action == "delete" } == 2 }
+                let deleted = receiver.events.filter { $0.action == "delete" }
+                #expect(deleted.first?.target.tag == "v1")
+                #expect(deleted.last?.target.digest == old.description)
+                #expect(deleted.allSatisfy { $0.target.repository == "team/app" && $0.request.method.isEmpty })
+            }
+        }
+    }
+
+    @Test("What a manifest lists is told with its push and its pull, where that is wanted", arguments: [true, false])
+    func references(_ areWanted: Bool) async throws {
+        try await EventReceiver.run { receiver, url in
+            var wanting = configuration(endpoint("all", url) { $0.ignoredMediaTypes = [EventSubject.blobType] })
+            wanting.includesReferences = areWanted
+            try await RegistryFixture.run(.set(\.events, wanting)) { fixture in
+                _ = try await fixture.pushImage("team/app", tag: "1")
+                #expect(try await fixture.send(.GET, "/v2/team/app/manifests/1").status == 200)
+                try await fixture.delivering("all") { receiver.events.count >= 2 }
+                let config = EventReceiver.Event.Reference(
+                    mediaType: MediaType.empty.rawValue,
+                    size: 2,
+                    digest: Digest(hashing: Array("{}".utf8)).description
+                )
+                let expected = areWanted ? [config] : nil
+                #expect(receiver.events.map(\.target.references) == [expected, expected])
+            }
+        }
+    }
+
+    @Test("URLs are those that the client used, also before a proxy that takes TLS off, if that is trusted")
+    func forwardedScheme() throws {
+        let address = try SocketAddress(ipAddress: "10.0.0.1", port: 80)
+        func scheme(_ fields: HTTPHeaders, trusted: String?) -> String {
+            let request = HTTPRequest(
+                method: .GET,
+                path: "/",
+                query: nil,
+                headers: fields,
+                body: HTTPRequestBody(),
+                remoteAddress: address
+            )
+            let proxies = TrustedProxies([trusted.flatMap { IPNetwork($0) }].compactMap(\.self))
+            return proxies.isSecure(request) ? "https" : "http"
+        }
+        #expect(scheme(["x-forwarded-proto": "https"], trusted: "10.0.0.0/8") == "https")
+        #expect(scheme(["x-forwarded-proto": "https"], trusted: nil) == "http")
+        #expect(scheme(["x-forwarded-proto": "https"], trusted: "10.1.0.0/16") == "http")
+        #expect(scheme([:], trusted: "10.0.0.0/8") == "http")
+        // The last one is the proxy's own word.
+        #expect(scheme(["x-forwarded-proto": "https, http"], trusted: "10.0.0.0/8") == "http")
+        #expect(scheme(["x-forwarded-proto": "http, HTTPS"], trusted: "10.0.0.0/8") == "https")
+    }
+
+    @Test("An endpoint whose answer never ends has taken what it was sent, and keeps nothing waiting for ever")
+    func endlessAnswer() async throws {
+        try await EventReceiver.run { receiver, url in
+            receiver.trickles()
+            let slow = endpoint("slow", url) { $0.timeout = .milliseconds(50) }
+            try await RegistryFixture.run(.set(\.events, configuration(slow))) { fixture in
+                _ = try await fixture.pushImage("team/app", tag: "1")
+                try await fixture.delivering("slow") { receiver.events.count >= 2 }
+                #expect(receiver.events.count == 2)
+            }
+        }
+    }
+
     @Test("Pushes, pulls, mounts and deletions are told in their order and in docker-registry's form; HEAD is no pull")
     func everyAction() async throws {
         try await EventReceiver.run { receiver, url in

@@ -72,6 +72,7 @@ struct FailingBlobStore: BlobStore {
             }
             return try await self.file.write(buffers, at: offset, hasher: hasher)
         }
+        func settle(at size: Int64) async { await self.file.settle(at: size) }
         func truncate(to offset: Int64) async throws {
             try self.injector.pass(.truncate)
             try await self.file.truncate(to: offset)
@@ -121,4 +122,7 @@ struct FailingBlobStore: BlobStore {
         try await self.files.page(after: location, limit: limit)
     }
     func close() async throws { try await self.files.close() }
+    var place: String { self.files.place }
+    func identity() async throws -> String? { try await self.files.identity() }
+    func setIdentity(_ identity: String) async throws { try await self.files.setIdentity(identity) }
 }

@@ -281,6 +281,8 @@ final class RegistryFixture: Sendable {
         return try "\(self.configuration.directory)/blobs/\(#require(blob).location)"
     }
 
+    var blobDirectory: String { self.configuration.directory }
+
     /// The names of files below a directory of the store.
     func files(_ directory: String) throws -> [String] {
         let root = self.configuration.directory + "/" + directory

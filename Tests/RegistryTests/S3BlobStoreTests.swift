@@ -21,18 +21,27 @@ private struct Instances {
     let server: BucketServer
     let clock = RegistryFixture.Clock()
     let database: any SQLDatabase
+    /// Where parts go for which there is no memory.
+    let directory: String
 
     static func run(_ body: (Instances) async throws -> Void) async throws {
         try await DatabaseDriver.current.withDatabase { database in
             try await BucketServer.run { server in
-                let instances = Instances(bucket: server.bucket, server: server, database: database)
+                let directory = NSTemporaryDirectory() + "s3-tests-" + UUID().uuidString
+                defer { try? FileManager.default.removeItem(atPath: directory) }
+                let instances = Instances(
+                    bucket: server.bucket,
+                    server: server,
+                    database: database,
+                    directory: directory
+                )
                 try await database.migrate(RegistrySchema.migrations)
                 try await body(instances)
             }
         }
     }
 
-    func store(redirection: S3BlobStore.Redirection? = nil) throws -> S3BlobStore {
+    func store(redirection: S3BlobStore.Redirection? = nil, memory: Int = 64 << 20) throws -> S3BlobStore {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let clock = self.clock
@@ -41,6 +50,7 @@ private struct Instances {
             prefix: "p/",
             redirection: redirection,
             database: self.database,
+            memory: S3PayloadMemory(bytes: memory, directory: self.directory),
             logger: logger,
             clock: { clock.now }
         )
@@ -49,9 +59,10 @@ private struct Instances {
     /// Runs a body with a registry, as a process of its own would.
     func with<Result>(
         redirection: S3BlobStore.Redirection? = nil,
+        memory: Int = 64 << 20,
         _ body: (Instance) async throws -> Result
     ) async throws -> Result {
-        let store = try self.store(redirection: redirection)
+        let store = try self.store(redirection: redirection, memory: memory)
         var configuration = Registry.Configuration(directory: "/nowhere")
         configuration.cacheSize = 0
         var logger = Logger(label: "test")
@@ -75,8 +86,11 @@ private struct Instances {
         return try outcome.get()
     }
 
+    /// The bucket's objects, but for what tells it from other buckets.
+    var objects: [String: [UInt8]] { self.bucket.objects.filter { $0.key != "p/identity" } }
+
     /// The bytes of the bucket's objects.
-    var contents: [Content] { self.bucket.objects.values.sorted { $0.count < $1.count }.map { Content($0) } }
+    var contents: [Content] { self.objects.values.sorted { $0.count < $1.count }.map { Content($0) } }
 }
 
 /// Bytes as a failed test shows them.
@@ -373,7 +387,7 @@ struct S3BlobStoreTests {
                         instances.clock.advance(by: 3600)
                         #expect(try await instance.registry.maintenance.purge(olderThan: 60) == 1)
                     }
-                    #expect(instances.bucket.objects.isEmpty)
+                    #expect(instances.objects.isEmpty)
                     #expect(instances.bucket.uploads.isEmpty)
                 }
                 _ = try await instance.store.client.createMultipartUpload("p/00/00000000-0000-0000-0000-000000000001")
@@ -384,7 +398,94 @@ struct S3BlobStoreTests {
         }
     }
 
-    @Test("a page lists blobs and forgotten bytes in order, and not what belongs to uploads")
+    @Test("what the storage does not let go of keeps no other abandoned upload, and is told")
+    func purgeGoesOn() async throws {
+        try await Instances.run { instances in
+            try await instances.with { instance in
+                for _ in 0..<3 { try await instance.append(instance.start(), Samples.bytes(1000)) }
+                let stubborn = try #require(instances.objects.keys.min())
+                instances.bucket.intercept { request, _ in
+                    guard request.method == .DELETE, request.key == stubborn else { return nil }
+                    return .error(.forbidden, "AccessDenied")
+                }
+                let unknown = "p/00/00000000-0000-0000-0000-000000000001"
+                _ = try await instance.store.client.createMultipartUpload(unknown)
+                instances.clock.advance(by: 3600)
+                await #expect {
+                    try await instance.registry.maintenance.purge(olderThan: 60)
+                } throws: { error in
+                    (error as? S3Error)?.message.contains(stubborn) == true
+                }
+                #expect(Array(instances.objects.keys) == [stubborn])
+                #expect(instances.bucket.uploads.isEmpty)
+                // What stays is nobody's by now: the collector finds it.
+                instances.bucket.intercept { _, _ in nil }
+                let location = try BlobLocation(String(stubborn.dropFirst(2)))
+                let unnamed = try await instances.database.read {
+                    try RegistryStore.unnamed([location.description], on: $0)
+                }
+                #expect(unnamed == [location.description])
+            }
+        }
+    }
+
+    @Test("parts for which there is no memory go through files, and are what came")
+    func spilled() async throws {
+        try await Instances.run { instances in
+            try await instances.with(memory: 1 << 20) { instance in
+                let bytes = Samples.bytes(2 * Self.partSize + 12_345)
+                let upload = try await instance.start()
+                try await instance.append(upload, bytes[..<10_000_000])
+                #expect(
+                    try await instance.finish(upload, Digest(hashing: bytes), Array(bytes[10_000_000...])) == 201
+                )
+                #expect(instances.contents == [Content(bytes)])
+                #expect(try FileManager.default.contentsOfDirectory(atPath: instances.directory) == [])
+            }
+        }
+    }
+
+    @Test("bytes that a client may be on its way to go when the URL that it was given has run out, and not before")
+    func redirected() async throws {
+        try await Instances.run { instances in
+            let redirection = S3BlobStore.Redirection(lifetime: 600)
+            try await instances.with(redirection: redirection) { instance in
+                let bytes = Samples.bytes(1000)
+                let upload = try await instance.start()
+                #expect(try await instance.finish(upload, Digest(hashing: bytes), bytes) == 201)
+                instances.clock.advance(by: 2 * 86_400)
+                let collector = instance.registry.collector
+                #expect(try await collector.run(.collect, walksStorage: false)?.blobs == 1)
+                for seconds in [0, 300, 300] {
+                    instances.clock.advance(by: TimeInterval(seconds))
+                    _ = try await collector.run(.collect, walksStorage: true)
+                    #expect(instances.contents == [Content(bytes)])
+                }
+                instances.clock.advance(by: 61)
+                _ = try await collector.run(.collect, walksStorage: false)
+                #expect(instances.contents == [])
+            }
+        }
+    }
+
+    @Test("a bucket that belongs to another database is refused, whatever is asked of it")
+    func otherBucket() async throws {
+        try await Instances.run { instances in
+            try await instances.with { instance in
+                let upload = try await instance.start()
+                #expect(try await instance.finish(upload, Digest(hashing: [1]), [1]) == 201)
+                let name = instances.bucket.objects["p/identity"]
+                instances.bucket.set("p/identity", Array("another".utf8))
+                await #expect(throws: StorageIdentityError.self) {
+                    try await instance.registry.collector.run(.collect, walksStorage: true)
+                }
+                instances.bucket.set("p/identity", name)
+                #expect(try await instance.registry.collector.run(.collect, walksStorage: true) != nil)
+            }
+        }
+    }
+
+    @Test("a page lists what is there in order, and nobody else's; what belongs to uploads has a name")
     func pages() async throws {
         try await Instances.run { instances in
             try await instances.with { instance in
@@ -401,7 +502,11 @@ struct S3BlobStoreTests {
                 while let next = try await instance.store.page(after: found.last?.location, limit: 1).first {
                     found.append(next)
                 }
-                #expect(found.map(\.size) == [2, 2000])
+                let unnamed = try await instances.database.read { [found] in
+                    try RegistryStore.unnamed(found.map(\.location.description), on: $0)
+                }
+                #expect(unnamed == [String(forgotten.dropFirst(2))])
+                #expect(found.map(\.size).sorted() == [2, 1000, 2000])
                 #expect(found.first?.placedAt == 1_700_000_000)
                 #expect(try await instance.store.page(after: nil, limit: 10) == found)
                 try await instance.store.remove(at: try #require(found.first).location)

@@ -11,10 +11,14 @@ import Testing
 @testable import S3Client
 
 struct S3ClientTests {
-    private func payload(_ bytes: [UInt8], _ checksum: S3Configuration.Checksum = .md5) -> S3Payload {
-        var payload = S3Payload(checksum)
+    private func payload(
+        _ bytes: [UInt8],
+        _ checksum: S3Configuration.Checksum = .md5,
+        memory: S3PayloadMemory? = nil
+    ) throws -> S3Payload {
+        var payload = S3Payload(checksum, memory: memory)
         for start in stride(from: 0, to: bytes.count, by: 100_000) {
-            payload.append(ByteBuffer(bytes: bytes[start..<min(start + 100_000, bytes.count)]))
+            try bytes[start..<min(start + 100_000, bytes.count)].withUnsafeBytes { try payload.append(copying: $0) }
         }
         return payload
     }
@@ -103,6 +107,65 @@ struct S3ClientTests {
                 ($0 as? S3Error)?.code == .unavailable
             }
             #expect(bucket.requests.count == client.configuration.maximumAttempts)
+        }
+    }
+
+    @Test("bytes for which there is no memory are kept in a file, sent as often as they must, and leave nothing")
+    func spilled() async throws {
+        let directory = NSTemporaryDirectory() + "payload-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let memory = S3PayloadMemory(bytes: 1 << 20, directory: directory)
+        let bytes = self.bytes(3_000_000)
+        try await BucketServer.withClient { client, bucket in
+            bucket.intercept { request, number in
+                request.method == .PUT && number == 1 ? .error(.serviceUnavailable, "SlowDown") : nil
+            }
+            let payload = try self.payload(bytes, memory: memory)
+            #expect(payload.isSpilled)
+            try await client.putObject("a", payload)
+            #expect(bucket.objects["a"] == bytes)
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: directory) == [])
+        // All of it was given back: a small one has room, and keeps it from others as long as it is there.
+        let small = try self.payload(self.bytes(1_000_000), memory: memory)
+        #expect(!small.isSpilled)
+        let other = try self.payload([1], memory: memory)
+        #expect(other.isSpilled)
+        #expect(small.count == 1_000_000)
+    }
+
+    @Test("a list that never comes to its end is refused")
+    func endlessLists() async throws {
+        try await BucketServer.withClient { client, bucket in
+            @Sendable func reply(_ text: String) -> BucketReply { BucketReply(.ok, body: Array(text.utf8)) }
+            let object = { @Sendable (key: String) in
+                "<Contents><Key>\(key)</Key><Size>1</Size><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
+            }
+            bucket.intercept { request, _ in
+                if request.query["uploads"] != nil {
+                    return reply(
+                        "<ListMultipartUploadsResult><IsTruncated>true</IsTruncated><NextKeyMarker>a</NextKeyMarker>"
+                            + "<NextUploadIdMarker>1</NextUploadIdMarker></ListMultipartUploadsResult>"
+                    )
+                }
+                return reply(
+                    "<ListBucketResult>\(object("b"))<IsTruncated>true</IsTruncated>"
+                        + "<NextContinuationToken>t</NextContinuationToken></ListBucketResult>"
+                )
+            }
+            let page = try await client.listObjects(prefix: "")
+            #expect(page.next == "t")
+            await #expect(throws: S3Error.self) { try await client.listObjects(prefix: "", from: page.next) }
+            await #expect(throws: S3Error.self) { try await client.listObjects(prefix: "", after: "b") }
+            await #expect(throws: S3Error.self) { try await client.listObjects(prefix: "", after: "c") }
+            let uploads = try await client.listUploads(prefix: "")
+            await #expect(throws: S3Error.self) { try await client.listUploads(prefix: "", from: uploads.next) }
+            bucket.intercept { _, _ in
+                reply(
+                    "<ListBucketResult>\(object("b"))\(object("a"))<IsTruncated>false</IsTruncated></ListBucketResult>"
+                )
+            }
+            await #expect(throws: S3Error.self) { try await client.listObjects(prefix: "") }
         }
     }
 

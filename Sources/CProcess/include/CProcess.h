@@ -29,4 +29,9 @@ void hallmark_begin_writeback(int descriptor, int64_t offset, int64_t count);
 /// Returns the end to read from and puts the program's end into `secondary`; or -1 with errno set. Both are closed on exec.
 int hallmark_open_terminal(int ours, int *secondary);
 
+/// Has the file system set blocks aside for what is about to be written to a part of a file, whose length stays as it is: in one
+/// piece, which is cheaper than block by block. What lies behind the file's end is given back when it is truncated. Does nothing
+/// where there is no such thing, or no room.
+void hallmark_reserve_blocks(int descriptor, int64_t offset, int64_t count);
+
 #endif

@@ -107,8 +107,10 @@ package struct RegistryResponder: HTTPResponder {
         _ query: RegistryQuery,
         caller: Caller?
     ) async -> HTTPResponse {
-        guard self.store.events != nil else { return await self.plainAnswer(to: request, path, query, caller: caller) }
-        return await EventOrigin.$current.withValue(EventOrigin(request, actor: caller?.subject)) {
+        guard let proxies = self.store.events?.configuration.trustedProxies else {
+            return await self.plainAnswer(to: request, path, query, caller: caller)
+        }
+        return await EventOrigin.$current.withValue(EventOrigin(request, actor: caller?.subject, proxies: proxies)) {
             let response = await self.plainAnswer(to: request, path, query, caller: caller)
             self.notePull(request, response)
             return response

@@ -73,12 +73,14 @@ extension RegistryStore {
                 """
                 INSERT INTO chores (name, holder, lease_until) VALUES (?, ?, ?)
                 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until
-                WHERE chores.lease_until <= ? OR chores.holder = ? OR chores.holder = ?
+                WHERE chores.lease_until <= ? OR chores.lease_until > ? OR chores.holder = ? OR chores.holder = ?
                 """,
                 .text(lease.chore.rawValue),
                 .text(lease.holder),
                 .integer(now + ChoreLease.duration),
                 .integer(now),
+                // Further ahead than anybody may take it: by a clock that was wrong.
+                .integer(now + 2 * ChoreLease.duration),
                 .text(lease.holder),
                 .text(dead ?? lease.holder)
             ) == 1

@@ -67,8 +67,13 @@ extension CollectionRun {
             self.imagined.remove(tags: tags, from: repository)
         } else {
             let lock = try RegistryStore.lock(RepositoryName(repository))
+            let (store, name) = (self.store, try RepositoryName(repository))
             removed = try await self.collector.announcement.change { [self] in
-                try await self.transaction([lock]) { try RegistryStore.removeTags(tags, from: repository, on: $0) }
+                try await self.transaction([lock]) { connection in
+                    let removed = try RegistryStore.removeTags(tags, from: repository, on: connection)
+                    try store.tellDeletion(ofTags: removed.map(\.name), from: name, on: connection)
+                    return removed
+                }
             }
         }
         for tag in removed {
@@ -93,9 +98,14 @@ extension CollectionRun {
             self.imagined.remove(tags: [tag], from: repository)
         } else {
             let lock = try RegistryStore.lock(RepositoryName(repository))
+            let store = self.store
             let removed = try await self.collector.announcement.change { [self] in
-                try await self.transaction([lock]) {
-                    try RegistryStore.removeOrphanedTag(tag, of: subject, from: repository, on: $0)
+                try await self.transaction([lock]) { [store] connection in
+                    guard try RegistryStore.removeOrphanedTag(tag, of: subject, from: repository, on: connection) else {
+                        return false
+                    }
+                    try store.tellDeletion(ofTags: [tag.name], from: RepositoryName(repository), on: connection)
+                    return true
                 }
             }
             guard removed else { return }
@@ -171,12 +181,16 @@ extension CollectionRun {
         guard self.lease != nil else {
             return try await self.imagined.remove(manifests, in: repository, closure, self.store)
         }
-        let lock = try RegistryStore.lock(RepositoryName(repository))
+        let (store, name) = (self.store, try RepositoryName(repository))
+        let lock = RegistryStore.lock(name)
         do {
             let removal = try await self.transaction([lock]) { connection in
                 var closure = closure
                 for digest in manifests { try closure.examine(digest, on: connection) }
-                return try RegistryStore.removeManifests(closure, on: connection)
+                let removal = try RegistryStore.removeManifests(closure, on: connection)
+                try store.tellDeletion(ofTags: removal.tags.map(\.name), from: name, on: connection)
+                try store.tellDeletion(ofManifests: removal.manifests.map(\.digest), from: name, on: connection)
+                return removal
             }
             // A tag that stood for one of these was a ready reply.
             if !removal.tags.isEmpty { try await self.collector.announcement.change {} }

@@ -5,15 +5,23 @@ import Logging
 import OCI
 
 extension CollectionRun {
-    /// Removes what an earlier collection, or an upload, has left in the trash.
+    /// Removes what an earlier collection, or an upload, has left in the trash, when nobody can have been sent there any more.
     mutating func emptyTrash() async throws {
         guard self.lease != nil else { return }
+        let now = self.collector.now
+        let before = now - self.collector.blobs.redirectionLifetime
         var last = ""
         while true {
             try await self.pause()
             let locations = try await self.store.database.query(
-                "SELECT location FROM trash WHERE location > ? ORDER BY location LIMIT ?",
+                """
+                SELECT location FROM trash WHERE location > ? AND (added_at <= ? OR added_at > ?)
+                ORDER BY location LIMIT ?
+                """,
                 .text(last),
+                .integer(before),
+                // By a clock that was wrong.
+                .integer(now + 24 * 60 * 60),
                 .integer(Int64(self.collector.batchSize))
             ).map { try $0.text(0) }
             guard let end = locations.last else { return }

@@ -130,7 +130,10 @@ struct CollectionRun {
             }
         }
         for blob in removed { self.note(blob: blob) }
-        if self.lease != nil { try await self.removeBytes(removed.map(\.location)) }
+        // Else they wait in the trash: clients may be on their way to them.
+        if self.lease != nil, self.collector.blobs.redirectionLifetime == 0 {
+            try await self.removeBytes(removed.map(\.location))
+        }
     }
 
     private mutating func note(blob: RemovedBlob) {

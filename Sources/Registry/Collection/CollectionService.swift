@@ -73,7 +73,9 @@ struct CollectionService: Service {
         }
         let walked = try await store.state(of: .orphans).finishedAt ?? 0
         let start = ContinuousClock.now
-        let summary = try await self.collector.run(.collect, walksStorage: now - walked >= Self.walkInterval)
+        // Noted by a clock that was wrong, it may lie in the future.
+        let walks = now - walked >= Self.walkInterval || walked > now + Self.tolerance
+        let summary = try await self.collector.run(.collect, walksStorage: walks)
         // Another one is at it.
         guard let summary else { return self.interval }
         let duration = ContinuousClock.now - start

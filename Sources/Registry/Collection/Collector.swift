@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Database
 package import FoundationEssentials
 package import Logging
 
@@ -18,10 +17,8 @@ package struct Collector: Sendable {
         case dryRun
     }
 
-    let store: RegistryStore
-    let blobs: any BlobStore
+    let contents: RegistryContents
     let policy: CollectionPolicy
-    let announcement: ChangeAnnouncement
     let clock: @Sendable () -> Date
     let logger: Logger
     /// How much of its time a collection rests, so that others have the database and the disk: 1 is as much as it works.
@@ -35,47 +32,25 @@ package struct Collector: Sendable {
 
     var now: Int64 { Int64(self.clock().timeIntervalSince1970) }
 
-    init(
-        store: RegistryStore,
-        blobs: any BlobStore,
-        policy: CollectionPolicy,
-        announcement: ChangeAnnouncement,
-        clock: @escaping @Sendable () -> Date,
-        logger: Logger
-    ) {
-        self.store = store
-        self.blobs = blobs
-        self.policy = policy
-        self.announcement = announcement
-        self.clock = clock
-        self.logger = logger
-    }
+    var store: RegistryStore { self.contents.store }
+    var blobs: any BlobStore { self.contents.blobs }
+    var announcement: ChangeAnnouncement { self.contents.announcement }
 
-    /// A collector beside the process that serves, if there is one.
     /// - Parameters:
-    ///   - database: The registry's; its tables are brought up to date.
-    ///   - blobs: Where its bytes are.
+    ///   - contents: The registry's.
     ///   - policy: What goes.
-    ///   - foreign: Tells the process that serves the same directory; nil when the database is not in it.
     ///   - clock: The time.
     ///   - logger: Is told what could not be removed.
-    /// - Throws: `DatabaseError`.
     package init(
-        database: any SQLDatabase,
-        blobs: any BlobStore,
+        _ contents: RegistryContents,
         policy: CollectionPolicy,
-        foreign: ForeignChanges?,
         clock: @escaping @Sendable () -> Date = { Date() },
         logger: Logger
-    ) async throws {
-        self.init(
-            store: try await RegistryStore(database: database),
-            blobs: blobs,
-            policy: policy,
-            announcement: foreign.map { .foreign($0) } ?? .none,
-            clock: clock,
-            logger: logger
-        )
+    ) {
+        self.contents = contents
+        self.policy = policy
+        self.clock = clock
+        self.logger = logger
     }
 
     /// Collects everything that may go now.
@@ -85,12 +60,14 @@ package struct Collector: Sendable {
     ///   - walksStorage: Whether to look for bytes that nothing names, too.
     ///   - observer: Is told of everything that goes.
     /// - Returns: Nil when another process collects.
-    /// - Throws: `ChoreLeaseLost`, `DatabaseError`, whatever the storage throws; what was done until then stays done.
+    /// - Throws: `ChoreLeaseLost`, ``StorageIdentityError``, `DatabaseError`, whatever the storage throws; what was done until then
+    ///   stays done.
     package func run(
         _ mode: Mode,
         walksStorage: Bool,
         observer: ChoreObserver = ChoreObserver()
     ) async throws -> CollectionSummary? {
+        try await self.contents.verifyStorage()
         guard mode == .collect else {
             var run = CollectionRun(collector: self, lease: nil, observer: observer)
             try await run.all(walksStorage: walksStorage)

@@ -367,5 +367,31 @@ extension RegistryStore {
     }
 }
 
+/// What rules remove is told as what clients delete; what goes without ever having had a name for clients, as blobs do, is not.
+extension RegistryStore {
+    func tellDeletion(ofTags names: [String], from repository: RepositoryName, on connection: any SQLConnection) throws
+    {
+        guard self.events != nil else { return }
+        try connection.executeAll(
+            names.compactMap { try? Tag($0) }.flatMap {
+                self.telling(EventSubject(action: .delete, repository: repository, tag: $0))
+            }
+        )
+    }
+
+    func tellDeletion(
+        ofManifests digests: [String],
+        from repository: RepositoryName,
+        on connection: any SQLConnection
+    ) throws {
+        guard self.events != nil else { return }
+        try connection.executeAll(
+            digests.compactMap { try? Digest($0) }.flatMap {
+                self.telling(EventSubject(action: .delete, repository: repository, digest: $0))
+            }
+        )
+    }
+}
+
 /// A manifest that was about to be collected was asked for.
 struct ManifestsChanged: Error {}

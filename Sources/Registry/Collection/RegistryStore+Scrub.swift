@@ -28,16 +28,24 @@ struct MissingTarget: Sendable, Hashable {
 
 extension RegistryStore {
     /// Blobs in the order of their digests, among them those that are known to be damaged.
-    /// - Parameter time: Those that were verified since then are left out.
-    func scrubbedBlobs(after: String, verifiedBefore time: Int64, limit: Int) async throws -> [ScrubbedBlob] {
+    /// - Parameters:
+    ///   - time: Those that were verified since then are left out.
+    ///   - horizon: But not those that were verified later than this, by a wrong clock.
+    func scrubbedBlobs(
+        after: String,
+        verifiedBefore time: Int64,
+        orAfter horizon: Int64,
+        limit: Int
+    ) async throws -> [ScrubbedBlob] {
         try await self.database.query(
             """
             SELECT digest, size, location, CASE WHEN damaged_at IS NULL THEN 0 ELSE 1 END FROM blobs
-            WHERE digest > ? AND (verified_at IS NULL OR verified_at < ? OR damaged_at IS NOT NULL)
+            WHERE digest > ? AND (verified_at IS NULL OR verified_at < ? OR verified_at > ? OR damaged_at IS NOT NULL)
             ORDER BY digest LIMIT ?
             """,
             .text(after),
             .integer(time),
+            .integer(horizon),
             .integer(Int64(limit))
         ).map {
             try ScrubbedBlob(
@@ -50,13 +58,14 @@ extension RegistryStore {
     }
 
     /// How many blobs there are, and how many bytes they have, of those that were not verified since a time.
-    func unverified(before time: Int64) async throws -> (blobs: Int64, bytes: Int64) {
+    func unverified(before time: Int64, orAfter horizon: Int64) async throws -> (blobs: Int64, bytes: Int64) {
         let row = try await self.database.query(
             """
             SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM blobs
-            WHERE verified_at IS NULL OR verified_at < ?
+            WHERE verified_at IS NULL OR verified_at < ? OR verified_at > ?
             """,
-            .integer(time)
+            .integer(time),
+            .integer(horizon)
         ).first
         return try row.map { (try $0.integer(0), try $0.integer(1)) } ?? (0, 0)
     }

@@ -15,6 +15,8 @@ package struct ScrubProblem: Sendable, Equatable, Encodable {
         case missingManifest
         /// The bytes of a blob could not be read: they may be right.
         case unreadable
+        /// A row of the database is none that a registry writes.
+        case invalidRow
     }
 
     /// Who suffers from it.

@@ -62,12 +62,14 @@ struct ScrubRun {
 
     private mutating func scrubBlobs() async throws {
         let before = self.startedAt - self.options.verifiedWithin
-        self.total = try await self.store.unverified(before: before)
+        let horizon = self.scrubber.horizon
+        self.total = try await self.store.unverified(before: before, orAfter: horizon)
         var last = ""
         while true {
             let page = try await self.store.scrubbedBlobs(
                 after: last,
                 verifiedBefore: before,
+                orAfter: horizon,
                 limit: self.scrubber.pageSize
             )
             guard let end = page.last else { break }
@@ -82,7 +84,7 @@ struct ScrubRun {
         if let problem = try await self.examine(blob) {
             // It may have been collected, or repaired, while it was read.
             guard try await self.store.isUnchanged(blob) else { return }
-            if !self.options.isDry, problem.kind != .unreadable {
+            if !self.options.isDry, problem.kind != .unreadable, problem.kind != .invalidRow {
                 let store = self.store
                 let now = self.scrubber.now
                 guard try await self.scrubber.announcement.change({ try await store.noteDamaged(blob, at: now) }) else {
@@ -112,12 +114,14 @@ struct ScrubRun {
 
     /// Reads a blob; nil when it is right.
     private mutating func examine(_ blob: ScrubbedBlob) async throws -> ScrubProblem? {
-        let digest = try Digest(blob.digest)
-        let location = try BlobLocation(blob.location)
-        var hasher = Digest.Hasher(digest.algorithm)
         func problem(_ kind: ScrubProblem.Kind, _ message: String) -> ScrubProblem {
             ScrubProblem(kind: kind, digest: blob.digest, location: blob.location, message: message)
         }
+        guard let digest = try? Digest(blob.digest), let location = try? BlobLocation(blob.location), blob.size >= 0
+        else {
+            return problem(.invalidRow, "the database's row of a blob has no digest, no location or no size")
+        }
+        var hasher = Digest.Hasher(digest.algorithm)
         do {
             guard let size = try await self.scrubber.blobs.size(at: location) else {
                 return problem(.missingBytes, "its bytes are not there")
@@ -203,8 +207,18 @@ struct ScrubRun {
     }
 
     private mutating func scrub(_ manifest: ScrubbedManifest) async throws {
-        let reference = try Reference.digest(Digest(manifest.digest))
-        let repository = try RepositoryName(manifest.repository)
+        guard let digest = try? Digest(manifest.digest), let repository = try? RepositoryName(manifest.repository)
+        else {
+            return self.report(
+                ScrubProblem(
+                    kind: .invalidRow,
+                    digest: manifest.digest,
+                    message:
+                        "the database's row of a manifest of \(manifest.repository) has no digest, or no repository's name"
+                )
+            )
+        }
+        let reference = Reference.digest(digest)
         guard let stored = try await self.store.manifest(reference, in: repository) else { return }
         self.summary.manifests += 1
         let found = Digest(hashing: stored.content, algorithm: stored.digest.algorithm)

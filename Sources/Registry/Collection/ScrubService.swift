@@ -11,6 +11,8 @@ struct ScrubService: Service {
     private static let firstWait: Int64 = 300
     /// After how many seconds to look again whether it is time, or whether another one has died.
     private static let patience: Int64 = 3_600
+    /// How many seconds the clocks of instances may differ.
+    private static let tolerance: Int64 = 3_600
 
     let scrubber: Scrubber
     /// In seconds.
@@ -37,10 +39,11 @@ struct ScrubService: Service {
         }
     }
 
-    private func scrubIfDue() async throws {
+    func scrubIfDue() async throws {
         let now = self.scrubber.now
         let finished = try await self.scrubber.store.state(of: .scrub).finishedAt ?? 0
-        guard now - finished >= self.interval else { return }
+        // Noted by a clock that was wrong, it may lie in the future.
+        guard now - finished >= self.interval || finished > now + Self.tolerance else { return }
         var options = Scrubber.Options()
         options.bytesPerSecond = self.bytesPerSecond
         let logger = self.logger

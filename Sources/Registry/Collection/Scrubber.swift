@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Database
 package import FoundationEssentials
 package import Logging
 import OCI
@@ -24,9 +23,7 @@ package struct Scrubber: Sendable {
         package init() {}
     }
 
-    let store: RegistryStore
-    let blobs: any BlobStore
-    let announcement: ChangeAnnouncement
+    let contents: RegistryContents
     /// Whether indexes may list what is not there.
     let allowsSparseIndexes: Bool
     let clock: @Sendable () -> Date
@@ -35,62 +32,48 @@ package struct Scrubber: Sendable {
 
     var now: Int64 { Int64(self.clock().timeIntervalSince1970) }
 
-    init(
-        store: RegistryStore,
-        blobs: any BlobStore,
-        announcement: ChangeAnnouncement,
-        allowsSparseIndexes: Bool,
-        clock: @escaping @Sendable () -> Date,
+    /// What was noted later than this was noted by a clock that was wrong: others may differ by some seconds, and a scrub may note
+    /// the second after it began.
+    var horizon: Int64 { self.now + 60 * 60 }
+
+    var store: RegistryStore { self.contents.store }
+    var blobs: any BlobStore { self.contents.blobs }
+    var announcement: ChangeAnnouncement { self.contents.announcement }
+
+    /// - Parameters:
+    ///   - contents: The registry's.
+    ///   - allowsSparseIndexes: Whether indexes may list what is not there.
+    ///   - clock: The time.
+    ///   - logger: Is told what could not be read.
+    package init(
+        _ contents: RegistryContents,
+        allowsSparseIndexes: Bool = false,
+        clock: @escaping @Sendable () -> Date = { Date() },
         logger: Logger
     ) {
-        self.store = store
-        self.blobs = blobs
-        self.announcement = announcement
+        self.contents = contents
         self.allowsSparseIndexes = allowsSparseIndexes
         self.clock = clock
         self.logger = logger
     }
 
-    /// A scrubber beside the process that serves, if there is one.
-    /// - Parameters:
-    ///   - database: The registry's; its tables are brought up to date.
-    ///   - blobs: Where its bytes are.
-    ///   - foreign: Tells the process that serves the same directory; nil when the database is not in it.
-    ///   - allowsSparseIndexes: Whether indexes may list what is not there.
-    ///   - clock: The time.
-    ///   - logger: Is told what could not be read.
-    /// - Throws: `DatabaseError`.
-    package init(
-        database: any SQLDatabase,
-        blobs: any BlobStore,
-        foreign: ForeignChanges?,
-        allowsSparseIndexes: Bool = false,
-        clock: @escaping @Sendable () -> Date = { Date() },
-        logger: Logger
-    ) async throws {
-        self.init(
-            store: try await RegistryStore(database: database),
-            blobs: blobs,
-            announcement: foreign.map { .foreign($0) } ?? .none,
-            allowsSparseIndexes: allowsSparseIndexes,
-            clock: clock,
-            logger: logger
-        )
-    }
-
     /// Looks at everything.
     /// - Returns: Nil when another process scrubs.
-    /// - Throws: `ChoreLeaseLost`, `DatabaseError`, or what the storage throws for all of it.
+    /// - Throws: `ChoreLeaseLost`, ``StorageIdentityError``, `DatabaseError`, or what the storage throws for all of it.
     package func run(_ options: Options, observer: ScrubObserver = ScrubObserver()) async throws -> ScrubSummary? {
+        try await self.contents.verifyStorage()
         let lease = ChoreLease(chore: .scrub, holder: ChoreHolder.new().text)
         guard try await self.store.take(lease, at: self.now) else { return nil }
         do {
             let before = try await self.store.state(of: .scrub)
-            // Later than all that the last one has verified, were it in this very second.
-            let start = max(self.now, (before.finishedAt ?? 0) &+ 1)
-            var startedAt = (options.restarts ? nil : before.startedAt) ?? start
+            // Later than all that the last one has verified, were it in this very second; but what lies in the future was noted
+            // by a clock that was wrong.
+            let finished = before.finishedAt.flatMap { $0 > self.horizon ? nil : $0 } ?? 0
+            let start = max(self.now, finished &+ 1)
+            let restarts = options.restarts || before.startedAt.map { $0 > self.horizon } ?? false
+            var startedAt = (restarts ? nil : before.startedAt) ?? start
             if !options.isDry {
-                let state = try await self.store.beginScrub(lease, restarting: options.restarts, at: start)
+                let state = try await self.store.beginScrub(lease, restarting: restarts, at: start)
                 startedAt = state.startedAt ?? start
             }
             var run = ScrubRun(
@@ -100,7 +83,7 @@ package struct Scrubber: Sendable {
                 observer: observer,
                 startedAt: startedAt
             )
-            run.summary.resumed = !options.restarts && before.startedAt != nil
+            run.summary.resumed = !restarts && before.startedAt != nil
             try await run.all()
             try await self.store.release(lease, finished: !options.isDry, at: self.now)
             return run.summary

@@ -118,7 +118,8 @@ struct EventCourier: Sendable {
     private func holds(_ leaseUntil: inout Int64) async throws -> Bool {
         guard self.isShared else { return true }
         let now = self.now
-        let needed = now + self.endpoint.timeout.components.seconds + 5
+        // For the answer, and for its body.
+        let needed = now + 2 * self.endpoint.timeout.components.seconds + 5
         guard leaseUntil < needed else { return true }
         let until = needed + Self.leaseTime
         let isMine = try await self.queue.lease(self.endpoint.name, to: self.owner, now: now, until: until)
@@ -136,8 +137,14 @@ struct EventCourier: Sendable {
         let (final, timeout) = (request, self.endpoint.timeout)
         let status = try await cancelWhenGracefulShutdown {
             let response = try await self.http.execute(final, timeout: TimeAmount(timeout))
-            // What an endpoint says is of no interest, but its connection can be used again.
-            _ = try? await response.body.collect(upTo: Self.maximumReply)
+            // What an endpoint says is of no interest, but when it has said it its connection can be used again. How long that
+            // may take is not part of the time for the answer.
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { _ = try? await response.body.collect(upTo: Self.maximumReply) }
+                group.addTask { try? await Task.sleep(for: timeout) }
+                _ = await group.next()
+                group.cancelAll()
+            }
             return response.status
         }
         guard (200..<400).contains(status.code) else { throw EventRefusal(status: status) }

@@ -41,6 +41,21 @@ package struct NotificationsFile {
         }
     }
 
+    /// Whether events are to tell what manifests list: `notifications.events.includereferences`. Blocks.
+    /// - Throws: ``Problem``.
+    package static func includesReferences(path: String) throws -> Bool {
+        do {
+            let section = try YAMLDocument(path: path).root?.mapping?["notifications"]?.mapping
+            guard let node = section?["events"]?.mapping?["includereferences"] else { return false }
+            guard let value = node.bool else {
+                throw Self(path: path).problem(node, "`includereferences` is true or false")
+            }
+            return value
+        } catch let problem as DocumentProblem {
+            throw Problem(description: problem.description)
+        }
+    }
+
     private func endpoints(_ document: YAMLDocument) throws -> [EventEndpoint] {
         guard let root = document.root?.mapping, let section = root["notifications"]?.mapping else {
             throw Problem(description: "\(self.path): there is no section `notifications`")

@@ -21,6 +21,20 @@ struct RegistryEvent: Encodable {
         var fromRepository: String?
         var url: String?
         var tag: String?
+        var references: [Reference]?
+    }
+
+    /// What a manifest lists.
+    struct Reference: Encodable {
+        let mediaType: String
+        let size: Int64
+        let digest: String
+
+        init(_ descriptor: Descriptor) {
+            self.mediaType = descriptor.mediaType.rawValue
+            self.size = descriptor.size
+            self.digest = descriptor.digest.description
+        }
     }
 
     struct Request: Encodable {
@@ -58,6 +72,8 @@ struct EventSubject: Sendable {
     var size: Int64?
     var tag: Tag?
     var fromRepository: RepositoryName?
+    /// What a manifest lists, where that is to be told.
+    var references: [Descriptor]?
 
     /// The media type of blobs in events.
     static let blobType = "application/octet-stream"
@@ -80,7 +96,8 @@ extension ManifestPush {
             repository: self.repository,
             digest: self.digest,
             mediaType: self.mediaType,
-            size: Int64(self.content.count)
+            size: Int64(self.content.count),
+            references: self.references
         )
         guard !self.tags.isEmpty else { return [subject] }
         return self.tags.map { tag in
@@ -104,7 +121,7 @@ struct EventOrigin: Sendable {
     let isSecure: Bool
     let actor: String?
 
-    init(_ request: HTTPRequest, actor: String?) {
+    init(_ request: HTTPRequest, actor: String?, proxies: TrustedProxies) {
         self.id = request.id.map { "\($0)" } ?? ""
         self.address =
             request.remoteAddress.map { address in
@@ -114,7 +131,7 @@ struct EventOrigin: Sendable {
         self.host = Self.bounded(request.headers.first(name: "host"))
         self.method = request.method.rawValue
         self.userAgent = Self.bounded(request.headers.first(name: "user-agent"))
-        self.isSecure = request.isSecure
+        self.isSecure = proxies.isSecure(request)
         self.actor = actor
     }
 

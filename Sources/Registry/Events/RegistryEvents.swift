@@ -2,7 +2,7 @@
 
 import Database
 package import FoundationEssentials
-import HTTPService
+package import HTTPService
 import Logging
 import NIOCore
 import NIOSSL
@@ -14,10 +14,14 @@ package struct EventConfiguration: Sendable {
     package var endpoints: [EventEndpoint]
     /// Certificates to trust besides the system's.
     var additionalTrustRoots: [NIOSSLCertificate] = []
+    /// Whether events of manifests tell what these list.
+    package var includesReferences = false
     /// The most events that wait for one endpoint. Beyond, the oldest are dropped.
     package var maximumQueued: Int64 = 100_000
     /// How long an event waits at most, in seconds. Default: a week.
     package var maximumAge: TimeInterval = 7 * 24 * 60 * 60
+    /// Those who may say that the client has come by TLS.
+    package var trustedProxies = TrustedProxies()
     /// Whether other instances may use the same database. Then each endpoint is served by one of them at a time.
     var isShared = false
     /// How often the queue is looked at, and pulls are written to it.
@@ -34,6 +38,7 @@ package struct EventConfiguration: Sendable {
     /// - Throws: ``NotificationsFile/Problem``.
     package init(file: String, authority: String?) throws {
         self.init(endpoints: try NotificationsFile.endpoints(path: file))
+        self.includesReferences = try NotificationsFile.includesReferences(path: file)
         guard let authority else { return }
         do {
             self.additionalTrustRoots = try NIOSSLCertificate.fromPEMFile(authority)
@@ -63,7 +68,7 @@ final class RegistryEvents: Sendable {
     private let source: RegistryEvent.Source
     private let waiting = Mutex(Waiting())
 
-    init(_ configuration: EventConfiguration, clock: @escaping @Sendable () -> Date) {
+    init(_ configuration: EventConfiguration, clock: @escaping @Sendable () -> Date = { Date() }) {
         self.configuration = configuration
         self.clock = clock
         self.source = RegistryEvent.Source(addr: ProcessInfo.processInfo.hostName, instanceID: UUID().text)
@@ -125,6 +130,16 @@ final class RegistryEvents: Sendable {
         return String(repeating: "0", count: max(0, length - text.count)) + text + "-"
     }
 
+    /// An event that lists more is larger than any receiver expects.
+    private static let maximumReferences = 1_000
+
+    private func references(of subject: EventSubject) -> [RegistryEvent.Reference]? {
+        guard self.configuration.includesReferences, let references = subject.references,
+            references.count <= Self.maximumReferences
+        else { return nil }
+        return references.map(RegistryEvent.Reference.init)
+    }
+
     private func event(of subject: EventSubject, at now: Date) -> RegistryEvent {
         let origin = EventOrigin.current
         let isBlob = subject.mediaType == EventSubject.blobType
@@ -146,7 +161,8 @@ final class RegistryEvents: Sendable {
                     : subject.digest.flatMap {
                         origin?.url(isBlob ? "blobs" : "manifests", $0, in: subject.repository)
                     },
-                tag: subject.tag?.description
+                tag: subject.tag?.description,
+                references: self.references(of: subject)
             ),
             request: RegistryEvent.Request(
                 id: origin?.id ?? "",

@@ -11,15 +11,18 @@ extension RegistryResponder {
     /// and the later parts of a blob are no pulls.
     func notePull(_ request: HTTPRequest, _ response: HTTPResponse) {
         guard let events = self.store.events, request.method == .GET, let path = try? RegistryPath(request.path),
-            let subject = Self.pull(path, response)
+            var subject = Self.pull(path, response)
         else { return }
+        if events.configuration.includesReferences, case .manifest = path, case .bytes(let content) = response.body {
+            subject.references = (try? Manifest(parsing: content.readableBytesView, mediaType: nil))?.references
+        }
         events.notePull(subject)
     }
 
     /// The same for an answer from memory, which no origin has been set for.
     func notePull(_ request: HTTPRequest, _ response: HTTPResponse, caller: Caller?) {
-        guard self.store.events != nil, request.method == .GET else { return }
-        EventOrigin.$current.withValue(EventOrigin(request, actor: caller?.subject)) {
+        guard let proxies = self.store.events?.configuration.trustedProxies, request.method == .GET else { return }
+        EventOrigin.$current.withValue(EventOrigin(request, actor: caller?.subject, proxies: proxies)) {
             self.notePull(request, response)
         }
     }

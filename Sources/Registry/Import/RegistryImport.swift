@@ -63,11 +63,16 @@ package struct RegistryImport: Sendable {
         self.clock = clock
     }
 
+    var settlement: BlobSettlement {
+        BlobSettlement(store: self.store, blobs: self.blobs, foreign: self.foreign, clock: self.clock, logger: nil)
+    }
+
     var now: Int64 { Int64(self.clock().timeIntervalSince1970) }
 
     /// Imports everything.
-    /// - Throws: `CancellationError`, and what concerns all of it: `DatabaseError`, `FileSystemError`.
+    /// - Throws: `CancellationError`, and what concerns all of it: ``StorageIdentityError``, `DatabaseError`, `FileSystemError`.
     package func run() async throws -> ImportReport {
+        try await StorageIdentity(store: self.store, blobs: self.blobs).verify()
         try await self.source.repositories { name in
             try Task.checkCancellation()
             try await RepositoryImport(self, name).run()

@@ -101,49 +101,36 @@ struct RepositoryImport: Sendable {
     }
 
     private func take(_ digest: Digest, from path: String) async throws {
-        let known = try await self.store.blob(digest)
-        if let known, try await self.parent.blobs.size(at: known.location) == known.size {
-            guard !self.isRehearsal else {
-                self.progress.update { $0.sharedBlobs += 1 }
-                return
+        let settlement = self.parent.settlement
+        guard !self.isRehearsal else { return try await self.rehearse(digest, path, settlement) }
+        var adoption = Adoption.copied
+        var bytes: Int64 = 0
+        let outcome = try await settlement.settle(digest, size: nil, in: self.name) {
+            guard let placed = try await self.place(path, as: digest) else {
+                throw ImportError(description: "its data is not there")
             }
-            let isLinked = try await self.parent.changing {
-                try await self.store.linkBlob(digest, known, to: self.name, at: self.parent.now)
-            }
-            if isLinked {
-                self.progress.update { $0.sharedBlobs += 1 }
-                return
-            }
+            (adoption, bytes) = (placed.2, placed.1)
+            return (placed.0, placed.1)
         }
-        guard !self.isRehearsal else {
-            let status = try await self.source.threads.blocking { try FileStatus(path: path) }
-            guard let status, status.isRegular else { throw ImportError(description: "its data is not there") }
-            self.progress.update { $0.blobs += 1 }
-            return
-        }
-        guard let (location, size, adoption) = try await self.place(path, as: digest) else {
-            throw ImportError(description: "its data is not there")
-        }
-        // When this fails it may still have been done: the bytes stay, and the collector finds them if no row names them.
-        let kept = try await self.parent.changing {
-            try await self.store.addBlob(
-                digest,
-                size: size,
-                at: location,
-                insteadOf: known?.location,
-                to: self.name,
-                time: self.parent.now
-            )
-        }
-        if kept != location { try await self.parent.blobs.remove(at: location) }
+        let (settledAdoption, settledBytes) = (adoption, bytes)
         self.progress.update { report in
-            guard kept == location else {
+            guard case .added = outcome else {
                 report.sharedBlobs += 1
                 return
             }
             report.blobs += 1
-            if adoption == .linked { report.linkedBlobs += 1 } else { report.copiedBytes &+= size }
+            if settledAdoption == .linked { report.linkedBlobs += 1 } else { report.copiedBytes &+= settledBytes }
         }
+    }
+
+    private func rehearse(_ digest: Digest, _ path: String, _ settlement: BlobSettlement) async throws {
+        if try await settlement.known(digest, size: nil).isThere {
+            self.progress.update { $0.sharedBlobs += 1 }
+            return
+        }
+        let status = try await self.source.threads.blocking { try FileStatus(path: path) }
+        guard let status, status.isRegular else { throw ImportError(description: "its data is not there") }
+        self.progress.update { $0.blobs += 1 }
     }
 
     private func place(_ path: String, as digest: Digest) async throws -> (BlobLocation, Int64, Adoption)? {

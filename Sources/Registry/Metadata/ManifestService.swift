@@ -83,6 +83,7 @@ struct ManifestService: Sendable {
             annotations: manifest.annotations.isEmpty
                 ? nil : String(buffer: RegistryJSON.encode(manifest.annotations)),
             condition: request.condition,
+            references: manifest.references,
             time: Int64(self.clock().timeIntervalSince1970)
         )
         return (push, manifest.warnings)
@@ -142,6 +143,9 @@ package enum SparseManifests: String, Sendable, CaseIterable {
 }
 
 extension Manifest {
+    /// What it lists, in its order.
+    var references: [Descriptor] { self.manifests + self.blobs }
+
     /// What is deprecated about it.
     fileprivate var warnings: [String] {
         var warnings: [String] = []

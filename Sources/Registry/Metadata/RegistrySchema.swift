@@ -11,7 +11,8 @@ import Database
 ///   the grace time before that. What nothing holds on to and nobody has seen within the grace time may go.
 /// - `blobs.location` is where the bytes are. No two uploads ever write to the same location, and nothing moves or
 ///   overwrites what is there: so to remove a blob is to remove its row and to write its location into `trash`, in one
-///   transaction; bytes go after that, the row of the trash after them.
+///   transaction; bytes go after that, the row of the trash after them. With bytes in files that is at once: who reads a file
+///   reads it to its end. With redirections to S3 it is when those that were handed out have run out.
 /// - A blob with `damaged_at` is one whose bytes are known to be wrong. It counts as missing, so that clients push it again.
 enum RegistrySchema {
     static let migrations: [SQLMigration] = [
@@ -157,6 +158,18 @@ enum RegistrySchema {
         SQLMigration(
             name: "registry-locations",
             statements: ["CREATE INDEX blobs_by_location ON blobs (location)"]
+        ),
+        SQLMigration(
+            name: "registry-storages",
+            statements: [
+                // Which storage the locations are in: the name that it bears.
+                """
+                CREATE TABLE storages (
+                    name TEXT NOT NULL PRIMARY KEY,
+                    identity TEXT NOT NULL
+                )
+                """
+            ]
         ),
     ]
 }

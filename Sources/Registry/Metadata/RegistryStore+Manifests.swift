@@ -44,6 +44,8 @@ struct ManifestPush: Sendable {
     /// As a JSON object; nil for none.
     let annotations: String?
     let condition: Condition?
+    /// What it lists, for those who want to be told.
+    let references: [Descriptor]
     let time: Int64
 
     enum Outcome: Sendable, Equatable {

@@ -81,11 +81,23 @@ package protocol BlobStore: Sendable {
     /// Removes the bytes at a location, if there are any.
     func remove(at location: BlobLocation) async throws
 
-    /// What the store holds, uploads apart, in the order of the locations.
+    /// What the store holds, in the order of the locations. Among it may be what uploads have written; the database knows.
     /// - Parameters:
     ///   - location: The last one of the page before; nil for the first page.
     ///   - limit: How many at most.
     func page(after location: BlobLocation?, limit: Int) async throws -> [StoredBytes]
+
+    /// What the storage is called, for messages.
+    var place: String { get }
+
+    /// The name that ``setIdentity(_:)`` gave the storage; nil when it has none.
+    func identity() async throws -> String?
+
+    /// Gives the storage a name, durably, which tells it from others.
+    func setIdentity(_ identity: String) async throws
+
+    /// For how many seconds clients may go on to read what they were sent to with a redirection.
+    var redirectionLifetime: Int64 { get }
 
     /// Lets go of whatever keeps others from using the same store.
     func close() async throws
@@ -93,6 +105,8 @@ package protocol BlobStore: Sendable {
 
 extension BlobStore {
     package func redirection(to location: BlobLocation) async throws -> String? { nil }
+
+    package var redirectionLifetime: Int64 { 0 }
 }
 
 /// An open upload. Used by one request at a time.
@@ -109,6 +123,10 @@ package protocol BlobUpload: Sendable {
     /// Writes the buffers at the offset and hashes them on the way.
     /// - Returns: The hash, taken further by these bytes; nil for nil.
     func write(_ buffers: [ByteBuffer], at offset: Int64, hasher: Digest.Hasher?) async throws -> Digest.Hasher?
+
+    /// Is told when a request has written all it has, and may still write: what was set aside for more is given back.
+    /// - Parameter size: How many bytes the upload has.
+    func settle(at size: Int64) async
 
     /// Drops everything from the offset on.
     func truncate(to offset: Int64) async throws
@@ -132,4 +150,6 @@ extension BlobUpload {
 
 extension BlobUpload {
     package var syncThreshold: Int64 { 1 << 20 }
+
+    package func settle(at size: Int64) async {}
 }

@@ -17,6 +17,7 @@ import Darwin
 ///
 ///     blobs/<algorithm>/<first two digits>/<digits>-<id>    a blob; the id is its own
 ///     uploads/<id>-<hash of the repository's name>      an upload; its length is the offset, its time the last write
+///     identity                                          tells it from other directories of blobs
 ///     lock                                              held by the process that uses the directory
 package final class FileBlobStore: BlobStore {
     private let root: String
@@ -42,6 +43,27 @@ package final class FileBlobStore: BlobStore {
 
     package func close() async throws {
         self.lock?.release()
+    }
+
+    // MARK: - Identity
+
+    package var place: String { self.root }
+
+    private static let maximumIdentity = 1_024
+
+    package func identity() async throws -> String? {
+        try await self.threads.blocking {
+            guard let bytes = try DurableFile.read(self.root + "/identity", limit: Self.maximumIdentity) else {
+                return nil
+            }
+            return StorageIdentity.name(in: bytes)
+        }
+    }
+
+    package func setIdentity(_ identity: String) async throws {
+        try await self.threads.blocking {
+            _ = try DurableFile.create(self.root + "/identity", with: Array((identity + "\n").utf8))
+        }
     }
 
     // MARK: - Uploads

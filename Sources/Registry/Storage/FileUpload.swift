@@ -5,6 +5,7 @@ import DurableFiles
 import NIOCore
 import NIOPosix
 import OCI
+import Synchronization
 
 #if canImport(Glibc)
 import Glibc
@@ -18,6 +19,9 @@ import Darwin
 final class FileUpload: BlobUpload {
     /// How many bytes are worth sending to the disk before the end.
     private static let worthFlushing = 256 << 10
+    /// From how many bytes on blocks are set aside for what follows, and for how much at once.
+    private static let worthReserving: Int64 = 4 << 20
+    private static let reservedSize: Int64 = 16 << 20
     /// How many bytes are read at once to hash what is there already.
     private static let readSize = 1 << 20
 
@@ -28,6 +32,8 @@ final class FileUpload: BlobUpload {
     /// Whether a blob may have these bytes, by another name of the file: they are not to be changed any more.
     private let isPlaced: Bool
     private let threads: NIOThreadPool
+    /// Up to where blocks were set aside by this request; 0 for none.
+    private let reservedEnd = Mutex<Int64>(0)
 
     /// Opens the file; blocks.
     /// - Parameter isNew: Makes the file, which must not be there.
@@ -64,6 +70,7 @@ final class FileUpload: BlobUpload {
         return try await self.threads.blocking {
             var hasher = hasher
             var position = offset
+            self.reserve(upTo: buffers.reduce(offset) { $0 + Int64($1.readableBytes) })
             for buffer in buffers {
                 try buffer.withUnsafeReadableBytes { bytes in
                     try DurableFile.write(bytes, to: self.descriptor, at: position, path: self.path)
@@ -80,6 +87,29 @@ final class FileUpload: BlobUpload {
     private func flush(from offset: Int64, to end: Int64) {
         guard end - offset >= Self.worthFlushing else { return }
         hallmark_begin_writeback(self.descriptor, offset, end - offset)
+    }
+
+    /// A large file gets its blocks in large pieces: that costs a fraction of the time, and leaves the file in fewer parts.
+    private func reserve(upTo end: Int64) {
+        guard end - self.initialSize > Self.worthReserving else { return }
+        let start: Int64? = self.reservedEnd.withLock { reserved in
+            guard end > reserved else { return nil }
+            defer { reserved = end + Self.reservedSize }
+            return max(reserved, self.initialSize)
+        }
+        guard let start else { return }
+        hallmark_reserve_blocks(self.descriptor, start, end + Self.reservedSize - start)
+    }
+
+    /// Gives back the blocks behind the end, whether this request set them aside or one that ended in a crash.
+    func settle(at size: Int64) async {
+        guard !self.isPlaced, size > Self.worthReserving else { return }
+        _ = try? await self.threads.blocking {
+            let status = try FileStatus(descriptor: self.descriptor, path: self.path)
+            guard status.size == size, status.allocatedSize > size + Self.worthReserving / 4 else { return }
+            try systemCall("truncate", self.path) { ftruncate(self.descriptor, off_t(size)) }
+            self.reservedEnd.withLock { $0 = 0 }
+        }
     }
 
     func close() async {}

@@ -13,12 +13,14 @@ extension S3BlobStore {
     ///   - settings: Those of `hallmark serve`.
     ///   - environment: Where Amazon's tools have credentials, and proxies are named.
     ///   - database: The registry's.
+    ///   - directory: Where parts are kept for which there is no memory; made when it is not there.
     ///   - logger: Gets what the store has to say.
     /// - Throws: `S3Error` that says which setting cannot be used.
     package static func configured(
         by settings: SettingValues,
         environment: [String: String],
         database: any SQLDatabase,
+        directory: String,
         logger: Logger
     ) throws -> S3BlobStore? {
         guard let bucket = settings[S3Settings.bucket] else { return nil }
@@ -54,9 +56,14 @@ extension S3BlobStore {
             prefix: try self.prefix(settings),
             redirection: redirection,
             database: database,
+            memory: S3PayloadMemory(bytes: self.partMemory, directory: directory),
             logger: logger
         )
     }
+
+    /// For the parts of all uploads together, in bytes: what a few take that run at the same time. More of them go through
+    /// files.
+    private static let partMemory = 24 << 20
 
     private static func credentials(
         _ settings: SettingValues,

@@ -33,6 +33,7 @@ package final class S3BlobStore: BlobStore {
     let threads: NIOThreadPool
     let logger: Logger
     let clock: @Sendable () -> Date
+    private let memory: S3PayloadMemory
     private let prefix: String
     private let redirection: Redirection?
 
@@ -41,6 +42,7 @@ package final class S3BlobStore: BlobStore {
     ///   - prefix: What all keys begin with; nobody else's may.
     ///   - redirection: How clients are sent to the storage; nil to serve all bytes.
     ///   - database: Where uploads are known. The registry's own, so that its tables are there.
+    ///   - memory: For the parts of all uploads together.
     ///   - threads: Where bytes are hashed.
     ///   - clock: The time.
     package init(
@@ -48,6 +50,7 @@ package final class S3BlobStore: BlobStore {
         prefix: String = "",
         redirection: Redirection? = nil,
         database: any SQLDatabase,
+        memory: S3PayloadMemory,
         logger: Logger,
         threads: NIOThreadPool = .singleton,
         clock: @escaping @Sendable () -> Date = { Date() }
@@ -55,6 +58,7 @@ package final class S3BlobStore: BlobStore {
         self.client = client
         self.prefix = prefix
         self.redirection = redirection
+        self.memory = memory
         self.threads = threads
         self.logger = logger
         self.clock = clock
@@ -71,6 +75,9 @@ package final class S3BlobStore: BlobStore {
     package func check() async throws {
         _ = try await self.client.listObjects(prefix: self.prefix, limit: 1)
     }
+
+    /// For bytes that are to become a part or an object.
+    func newPayload() -> S3Payload { S3Payload(self.client.configuration.checksum, memory: self.memory) }
 
     func key(_ location: BlobLocation) -> String { self.prefix + location.description }
 
@@ -114,6 +121,31 @@ package final class S3BlobStore: BlobStore {
         }
     }
 
+    // MARK: - Identity
+
+    package var place: String {
+        "the bucket \(self.client.configuration.bucket)" + (self.prefix.isEmpty ? "" : " below \(self.prefix)")
+    }
+
+    private static let maximumIdentity: Int64 = 1_024
+
+    package func identity() async throws -> String? {
+        guard let object = try await self.client.getObject(self.prefix + "identity") else { return nil }
+        guard object.length <= Self.maximumIdentity else { return "\(object.length) bytes" }
+        var bytes = ByteBuffer()
+        try await object.read { bytes.writeImmutableBuffer($0) }
+        return StorageIdentity.name(in: Array(bytes.readableBytesView))
+    }
+
+    package func setIdentity(_ identity: String) async throws {
+        var payload = S3Payload(self.client.configuration.checksum)
+        try Array((identity + "\n").utf8).withUnsafeBytes { try payload.append(copying: $0) }
+        try await self.client.putObject(self.prefix + "identity", payload)
+    }
+
+    /// A minute more, as clocks differ and what was begun is to be read to its end.
+    package var redirectionLifetime: Int64 { self.redirection.map { Int64($0.lifetime) + 60 } ?? 0 }
+
     // MARK: - Uploads
 
     package func createUpload(_ key: UploadKey) async throws -> any BlobUpload {
@@ -133,30 +165,42 @@ package final class S3BlobStore: BlobStore {
     package func removeUpload(_ key: UploadKey) async throws -> Bool {
         try await self.finishing {
             guard let state = try await self.table.remove(key) else { return false }
+            var failures = S3Failures()
             if let multipart = state.multipart, let target = state.target {
-                try await self.client.abortMultipartUpload(self.key(target), upload: multipart)
+                try await failures.passing {
+                    try await self.client.abortMultipartUpload(self.key(target), upload: multipart)
+                }
             }
-            if let tail = state.tail { try await self.client.deleteObject(self.key(tail)) }
+            if let tail = state.tail {
+                try await failures.passing { try await self.client.deleteObject(self.key(tail)) }
+            }
             if state.phase == .whole, let target = state.target {
-                try await self.client.deleteObject(self.key(target))
+                try await failures.passing { try await self.client.deleteObject(self.key(target)) }
             }
+            try failures.end()
             return true
         }
     }
 
     package func removeUploads(lastWrittenBefore time: Date) async throws -> Int {
         var removed = 0
+        // One that the storage does not let go of keeps none of the others.
+        var failures = S3Failures()
         while true {
             let keys = try await self.table.stale(writtenBefore: time, limit: 100)
-            for key in keys where try await self.removeUpload(key) { removed += 1 }
+            for key in keys {
+                // Its row is gone in any case, so that the next page has others.
+                try await failures.passing { if try await self.removeUpload(key) { removed += 1 } }
+            }
             guard keys.count == 100 else { break }
         }
-        try await self.abortUnknownUploads(begunBefore: time)
+        try await self.abortUnknownUploads(begunBefore: time, &failures)
+        try failures.end()
         return removed
     }
 
     /// Drops what a lost reply or a killed instance has left open in the storage, where nobody sees what it costs.
-    private func abortUnknownUploads(begunBefore time: Date) async throws {
+    private func abortUnknownUploads(begunBefore time: Date, _ failures: inout S3Failures) async throws {
         var next: S3UploadPage.Marker?
         repeat {
             let page = try await self.client.listUploads(prefix: self.prefix, from: next)
@@ -164,7 +208,9 @@ package final class S3BlobStore: BlobStore {
                 guard let target = self.location(upload.key),
                     try await !self.table.isKnown(multipart: upload.id, target: target)
                 else { continue }
-                try await self.client.abortMultipartUpload(upload.key, upload: upload.id)
+                try await failures.passing {
+                    try await self.client.abortMultipartUpload(upload.key, upload: upload.id)
+                }
             }
             next = page.next
         } while next != nil
@@ -246,7 +292,7 @@ package final class S3BlobStore: BlobStore {
         var after = location.map { self.key($0) }
         while true {
             let page = try await self.client.listObjects(prefix: self.prefix, after: after, limit: min(limit, 1000))
-            let found = page.objects.compactMap { object in
+            let stored = page.objects.compactMap { object in
                 self.location(object.key).map { location in
                     StoredBytes(
                         location: location,
@@ -255,8 +301,6 @@ package final class S3BlobStore: BlobStore {
                     )
                 }
             }
-            let ofUploads = try await self.table.ofUploads(found.map(\.location))
-            let stored = found.filter { !ofUploads.contains($0.location) }
             // An empty page is the end for the caller.
             guard stored.isEmpty, page.next != nil, let last = page.objects.last?.key else { return stored }
             after = last
@@ -286,5 +330,27 @@ package final class S3BlobStore: BlobStore {
             batch.clear()
         }
         return try await flush(batch, hasher)
+    }
+}
+
+/// What the storage refused of many things, each of which is tried.
+private struct S3Failures {
+    private var first: S3Error?
+    private var count = 0
+
+    mutating func passing(_ body: () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch let error as S3Error {
+            self.count += 1
+            self.first = self.first ?? error
+        }
+    }
+
+    /// - Throws: `S3Error` that tells of the first one, and how many there were.
+    func end() throws {
+        guard let first = self.first else { return }
+        guard self.count > 1 else { throw first }
+        throw S3Error(first.code, "\(first.message) (and \(self.count - 1) more failed)", status: first.status)
     }
 }

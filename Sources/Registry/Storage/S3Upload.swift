@@ -8,6 +8,7 @@ import NIOHTTP1
 import NIOPosix
 import OCI
 import S3Client
+import Synchronization
 
 /// An upload to S3 of which this request has the lease.
 ///
@@ -29,7 +30,7 @@ actor S3Upload: BlobUpload {
     /// What the database says.
     private var state: S3UploadTable.State
     /// The bytes after the last part; nil when they have not been read back.
-    private var gathered: S3Payload?
+    private var gathered: GatheredBytes?
     private var renewedAt: Date
     /// Objects that nothing needs once this request is done.
     private var obsolete: [BlobLocation] = []
@@ -44,7 +45,7 @@ actor S3Upload: BlobUpload {
         self.initial = state
         self.state = state
         self.initialSize = state.size
-        self.gathered = state.tail == nil ? S3Payload(store.client.configuration.checksum) : nil
+        self.gathered = state.tail == nil ? GatheredBytes(store.newPayload()) : nil
         self.renewedAt = store.clock()
         // What an earlier request made of it may not have been looked at.
         self.isUncertain = state.phase != .open
@@ -82,55 +83,31 @@ actor S3Upload: BlobUpload {
                     status: .payloadTooLarge
                 )
             }
-            let payload = self.gathered ?? S3Payload(self.store.client.configuration.checksum)
-            // No second reference, so that the bytes are not copied.
-            self.gathered = nil
+            let gathered = self.gathered ?? GatheredBytes(self.store.newPayload())
+            self.gathered = gathered
             let (pieces, known) = (rest, hasher)
-            let taken = try await self.store.threads.blocking {
-                Self.gather(pieces, in: payload, upTo: partSize, known)
+            (rest, hasher) = try await self.store.threads.blocking {
+                try gathered.take(pieces, upTo: partSize, known)
             }
-            self.gathered = taken.payload
-            (rest, hasher) = (taken.rest, taken.hasher)
-            if taken.payload.count == partSize { try await self.sendPart(taken.payload) }
+            if gathered.count == partSize { try await self.sendPart(gathered.payload) }
         }
         return hasher
-    }
-
-    /// Moves bytes into a part until it is full.
-    private nonisolated static func gather(
-        _ buffers: ArraySlice<ByteBuffer>,
-        in payload: consuming S3Payload,
-        upTo limit: Int,
-        _ hasher: Digest.Hasher?
-    ) -> (payload: S3Payload, rest: ArraySlice<ByteBuffer>, hasher: Digest.Hasher?) {
-        var (payload, rest, hasher) = (payload, buffers, hasher)
-        while payload.count < limit, var buffer = rest.popFirst() {
-            let count = min(limit - payload.count, buffer.readableBytes)
-            buffer.readWithUnsafeReadableBytes { bytes in
-                let piece = UnsafeRawBufferPointer(rebasing: bytes[..<count])
-                payload.append(copying: piece)
-                hasher?.update(bufferPointer: piece)
-                return count
-            }
-            if buffer.readableBytes > 0 { rest = [buffer] + rest }
-        }
-        return (payload, rest, hasher)
     }
 
     /// Brings the bytes after the last part back into memory.
     private func readTail() async throws {
         guard self.gathered == nil else { return }
-        var payload = S3Payload(self.store.client.configuration.checksum)
+        let gathered = GatheredBytes(self.store.newPayload())
         if let tail = self.state.tail {
             let length = self.state.size - self.partsEnd
             guard let body = try await self.store.client.getObject(self.store.key(tail)), body.length == length else {
                 throw self.store.lost(self.key, tail)
             }
-            try await body.read { buffer in
-                buffer.withUnsafeReadableBytes { payload.append(copying: $0) }
+            try await body.read { [threads = self.store.threads] buffer in
+                try await threads.blocking { _ = try gathered.take([buffer], upTo: .max, nil) }
             }
         }
-        self.gathered = payload
+        self.gathered = gathered
     }
 
     /// Makes a part of what was gathered.
@@ -151,7 +128,7 @@ actor S3Upload: BlobUpload {
         state.tail = nil
         try await self.save(state, part: part)
         if let old { self.obsolete.append(old) }
-        self.gathered = S3Payload(self.store.client.configuration.checksum)
+        self.gathered = GatheredBytes(self.store.newPayload())
     }
 
     private func upload(_ payload: S3Payload, as number: Int) async throws -> S3Part {
@@ -216,7 +193,9 @@ actor S3Upload: BlobUpload {
     }
 
     private func saveTail() async throws {
-        guard self.state.phase == .open, let payload = self.gathered, self.size != self.state.size else { return }
+        guard self.state.phase == .open, let payload = self.gathered?.payload, self.size != self.state.size else {
+            return
+        }
         var state = self.state
         let tail = try await self.put(payload)
         let old = state.tail
@@ -235,12 +214,16 @@ actor S3Upload: BlobUpload {
     }
 
     func hash(size: Int64, algorithm: Digest.Algorithm) async throws -> Digest.Hasher {
-        if self.state.phase == .open, self.state.parts == 0, let payload = self.gathered {
-            return try await self.store.threads.blocking {
-                var hasher = Digest.Hasher(algorithm)
-                for buffer in payload.buffers { buffer.withUnsafeReadableBytes { hasher.update(bufferPointer: $0) } }
-                return hasher
+        if self.state.phase == .open, self.state.parts == 0, let payload = self.gathered?.payload {
+            var hasher = Digest.Hasher(algorithm)
+            for try await piece in payload.pieces {
+                hasher = try await self.store.threads.blocking { [hasher] in
+                    var hasher = hasher
+                    piece.withUnsafeReadableBytes { hasher.update(bufferPointer: $0) }
+                    return hasher
+                }
             }
+            return hasher
         }
         let whole = try await self.store.finishing { try await self.makeWhole(.whole) }
         return try await self.leased { [store = self.store] in
@@ -264,7 +247,7 @@ actor S3Upload: BlobUpload {
                     state.target = tail
                 } else {
                     state.target = try await self.put(
-                        self.gathered ?? S3Payload(self.store.client.configuration.checksum)
+                        self.gathered?.payload ?? self.store.newPayload()
                     )
                     replaced = state.tail
                 }
@@ -290,7 +273,7 @@ actor S3Upload: BlobUpload {
         var parts = try await self.store.table.parts(self.key, count: self.state.parts)
         guard parts.count == self.state.parts else { throw self.store.lost(self.key, target) }
         do {
-            if let payload = self.gathered {
+            if let payload = self.gathered?.payload {
                 if payload.count > 0 { parts.append(try await self.upload(payload, as: next)) }
             } else if let tail = self.state.tail {
                 parts.append(try await self.copy(tail, to: target, multipart, as: next))
@@ -381,5 +364,40 @@ actor S3Upload: BlobUpload {
         }
         defer { self.obsolete = [] }
         return self.obsolete
+    }
+}
+
+/// The bytes of a part that has yet to be sent. Changed in place, so that they are not copied.
+private final class GatheredBytes: Sendable {
+    private let content: Mutex<S3Payload>
+
+    init(_ payload: S3Payload) { self.content = Mutex(payload) }
+
+    var count: Int { self.content.withLock { $0.count } }
+
+    /// What there is, to be sent.
+    var payload: S3Payload { self.content.withLock { $0 } }
+
+    /// Takes bytes until it is full. Blocks.
+    /// - Returns: What is left, and the hash with what was taken.
+    func take(
+        _ buffers: ArraySlice<ByteBuffer>,
+        upTo limit: Int,
+        _ hasher: Digest.Hasher?
+    ) throws -> (rest: ArraySlice<ByteBuffer>, hasher: Digest.Hasher?) {
+        try self.content.withLock { payload in
+            var (rest, hasher) = (buffers, hasher)
+            while payload.count < limit, var buffer = rest.popFirst() {
+                let count = min(limit - payload.count, buffer.readableBytes)
+                try buffer.readWithUnsafeReadableBytes { bytes in
+                    let piece = UnsafeRawBufferPointer(rebasing: bytes[..<count])
+                    try payload.append(copying: piece)
+                    hasher?.update(bufferPointer: piece)
+                    return count
+                }
+                if buffer.readableBytes > 0 { rest = [buffer] + rest }
+            }
+            return (rest, hasher)
+        }
     }
 }

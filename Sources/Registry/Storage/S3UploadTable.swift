@@ -240,16 +240,4 @@ struct S3UploadTable: Sendable {
             .text(multipart)
         ).isEmpty
     }
-
-    /// Of these locations, those that belong to uploads.
-    func ofUploads(_ locations: [BlobLocation]) async throws -> Set<BlobLocation> {
-        guard !locations.isEmpty else { return [] }
-        let places = locations.map { _ in "?" }.joined(separator: ", ")
-        let values = locations.map { SQLValue.text($0.description) }
-        let rows = try await self.database.query([
-            SQLStatement("SELECT target FROM uploads WHERE target IN (\(places))", values),
-            SQLStatement("SELECT tail FROM uploads WHERE tail IN (\(places))", values),
-        ])
-        return try Set(rows.joined().map { try BlobLocation($0.text(0)) })
-    }
 }

@@ -18,7 +18,7 @@ struct UploadReceiver {
     }
 
     /// How many bytes are written at once, at most and at least, and how many of all requests that receive together.
-    private static let batchSizes = (64 << 10)...(1 << 20)
+    private static let batchSizes = (32 << 10)...(1 << 20)
     private static let batchesOfAll = 4 << 20
     /// How many bytes of small pieces go into one buffer.
     private static let gatheredSize = 16 << 10
@@ -149,6 +149,7 @@ struct UploadReceiver {
             return (progress, isCut)
         }
         self.progress = final
+        await self.settle()
         if isCut { throw ConnectionLost() }
     }
 
@@ -178,6 +179,12 @@ struct UploadReceiver {
         let hasher = try await self.upload.write(buffers, at: progress.offset, hasher: progress.hasher)
         let count = buffers.reduce(into: Int64(0)) { $0 += Int64($1.readableBytes) }
         return Progress(offset: progress.offset + count, hasher: hasher)
+    }
+
+    private func settle() async {
+        guard self.beginWriting() else { return }
+        defer { self.endWriting() }
+        await self.upload.settle(at: self.progress.offset)
     }
 
     /// Makes the upload what it was, unless it belongs to somebody else by now.

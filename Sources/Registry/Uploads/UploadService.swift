@@ -292,52 +292,21 @@ final class UploadService: Sendable {
     }
 
     private func keep(_ upload: any BlobUpload, size: Int64, as digest: Digest) async throws {
-        let repository = upload.key.repository
-        let known = try await self.store.blob(digest)
-        if let known, known.size == size, try await self.blobs.size(at: known.location) == size,
-            try await self.store.linkBlob(digest, known, to: repository, at: self.now)
-        {
-            return
-        }
-        let location: BlobLocation
-        let start = ContinuousClock.now
-        do {
-            location = try await self.blobs.place(upload, as: digest)
-        } catch {
-            // A sync that failed cannot be repeated: the system may have dropped the bytes and would not say so again.
-            await self.forget(upload.key, after: error)
-            throw error
-        }
-        // When this fails it may still have been done: the bytes stay, and the collector finds them if no row names them.
-        let kept = try await self.store.addBlob(
-            digest,
-            size: size,
-            at: location,
-            insteadOf: known?.location,
-            to: repository,
-            time: self.now
+        let settlement = BlobSettlement(
+            store: self.store,
+            blobs: self.blobs,
+            foreign: nil,
+            clock: self.clock,
+            logger: self.logger
         )
-        guard kept == location else { return await self.remove(location) }
-        // Bytes that nothing named for a while may have been swept away as leftovers just before.
-        guard ContinuousClock.now - start >= .seconds(1), try await self.blobs.size(at: location) != size else {
-            return
-        }
-        let lost = ScrubbedBlob(
-            digest: digest.description,
-            size: size,
-            location: location.description,
-            isDamaged: false
-        )
-        _ = try await self.store.noteDamaged(lost, at: self.now)
-        throw DatabaseError(code: .serializationFailure, message: "the bytes of \(digest) were removed meanwhile")
-    }
-
-    /// Removes bytes that no row names. If that fails the collector does it later.
-    private func remove(_ location: BlobLocation) async {
-        do {
-            try await self.blobs.remove(at: location)
-        } catch {
-            self.logger.warning("bytes without a blob stay", metadata: ["at": "\(location)", "error": "\(error)"])
+        _ = try await settlement.settle(digest, size: size, in: upload.key.repository) {
+            do {
+                return (try await self.blobs.place(upload, as: digest), size)
+            } catch {
+                // A sync that failed cannot be repeated: the system may have dropped the bytes and would not say so again.
+                await self.forget(upload.key, after: error)
+                throw error
+            }
         }
     }
 

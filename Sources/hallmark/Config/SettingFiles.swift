@@ -4,6 +4,7 @@ import ContentTrust
 import Foundation
 import HTTPService
 import Logging
+import Registry
 import Settings
 import TokenAuthentication
 
@@ -21,7 +22,7 @@ enum SettingFiles {
         let certificates =
             await Self.certificates(settings) + Self.tokens(settings)
             + TokenServiceParts.problems(settings).filter { $0.severity == .error }
-        return certificates + Self.directory(settings)
+        return certificates + Self.directory(settings) + Self.registry(settings)
     }
 
     private static func unreadable(_ settings: SettingValues) -> [SettingProblem] {
@@ -80,6 +81,24 @@ enum SettingFiles {
         await check(nil, nil, SignerSettings.clientAuthority, for: .grpcClient)
         await check(SignerSettings.clientCertificate, SignerSettings.clientKey, for: .grpcClient)
         await check(nil, nil, SignerSettings.authority, for: .grpcClient)
+        return problems
+    }
+
+    /// The rules of retention, and who is told of events.
+    private static func registry(_ settings: SettingValues) -> [SettingProblem] {
+        var problems: [SettingProblem] = []
+        func check(_ setting: Setting<String?>, _ read: () throws -> Void) {
+            do {
+                try read()
+            } catch {
+                let message = (error as? CommandError)?.message ?? "\(error)"
+                problems.append(
+                    SettingProblem(.error, settings.origin(of: setting), key: setting.declaration.key, message)
+                )
+            }
+        }
+        check(CollectionSettings.rules) { _ = try CollectionPolicy(settings) }
+        check(RegistrySettings.events) { _ = try EventConfiguration(settings) }
         return problems
     }
 

@@ -32,6 +32,7 @@ struct RegistryCollect: AsyncParsableCommand {
     func run() async throws {
         let settings = try self.place.settings(self.collection.given)
         let policy = try CollectionPolicy(settings)
+        let events = try EventConfiguration(settings)
         let isJSON = self.output.output == .json
         let progress = StepProgress(isEnabled: !isJSON)
         let lines = CollectedLines(isJSON: isJSON, isShown: self.dryRun || isJSON, progress: progress)
@@ -44,13 +45,7 @@ struct RegistryCollect: AsyncParsableCommand {
         let summary = try await ChoreWait.guarding {
             defer { progress.clear() }
             return try await RegistryPlace.with(settings) { place, logger in
-                let collector = try await Collector(
-                    database: place.database,
-                    blobs: place.blobs,
-                    policy: policy,
-                    foreign: place.foreign,
-                    logger: logger
-                )
+                let collector = try await Collector(place.contents(events: events), policy: policy, logger: logger)
                 return try await ChoreWait.run(seconds: wait, progress: progress, what: "collects") {
                     try await collector.run(mode, walksStorage: true, observer: settled)
                 }

@@ -45,6 +45,7 @@ struct RegistryPlace: Sendable {
         let place = ServiceDatabase(service: .registry, settings: settings)
         if place.postgreSQL == nil { try Self.requireFile(place.path) }
         let database = try await place.open(logger: logger)
+        let directory = settings[ServeSettings.data].expandingTilde + "/registry"
         do {
             let storage: S3BlobStore?
             do {
@@ -52,13 +53,13 @@ struct RegistryPlace: Sendable {
                     by: settings,
                     environment: ProcessInfo.processInfo.environment,
                     database: database,
+                    directory: directory,
                     logger: logger
                 )
             } catch let error as S3Error {
                 throw CommandError(.failure, error.message)
             }
             if let storage { return RegistryPlace(database: database, blobs: storage, foreign: nil) }
-            let directory = settings[ServeSettings.data].expandingTilde + "/registry"
             try Self.requireFile(directory)
             return RegistryPlace(
                 database: database,
@@ -76,6 +77,16 @@ struct RegistryPlace: Sendable {
         throw CommandError(
             .failure,
             "there is no \(path): --data names the directory of hallmark serve, or -c its configuration"
+        )
+    }
+
+    /// - Parameter events: Who is told of what goes.
+    func contents(events: EventConfiguration? = nil) async throws -> RegistryContents {
+        try await RegistryContents(
+            database: self.database,
+            blobs: self.blobs,
+            foreign: self.foreign,
+            events: events
         )
     }
 
@@ -101,6 +112,7 @@ struct RegistryPlace: Sendable {
             return result
         } catch {
             try? await place.close()
+            if let error = error as? StorageIdentityError { throw CommandError(.failure, error.description) }
             throw error
         }
     }

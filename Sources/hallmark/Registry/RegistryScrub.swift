@@ -82,9 +82,7 @@ struct RegistryScrub: AsyncParsableCommand {
             defer { progress.clear() }
             return try await RegistryPlace.with(settings) { place, logger in
                 let scrubber = try await Scrubber(
-                    database: place.database,
-                    blobs: place.blobs,
-                    foreign: place.foreign,
+                    place.contents(),
                     allowsSparseIndexes: allowsSparse,
                     logger: logger
                 )

@@ -144,7 +144,7 @@ struct EmbeddedServer {
         let settings = parts.settings
         let database = try await Self.database(.registry, &parts)
         let directory = settings[ServeSettings.data].expandingTilde
-        let storage = try await Self.storage(database, parts)
+        let storage = try await Self.storage(directory, database, parts)
         if storage != nil, !(database is PostgreSQLDatabase) {
             parts.claims.append(try ServiceClaim("registry", in: directory))
         }
@@ -242,12 +242,17 @@ struct EmbeddedServer {
     }
 
     /// The storage of the registry's blobs; nil for files.
-    private static func storage(_ database: any SQLDatabase, _ parts: Parts) async throws -> S3BlobStore? {
+    private static func storage(
+        _ directory: String,
+        _ database: any SQLDatabase,
+        _ parts: Parts
+    ) async throws -> S3BlobStore? {
         do {
             let storage = try S3BlobStore.configured(
                 by: parts.settings,
                 environment: ProcessInfo.processInfo.environment,
                 database: database,
+                directory: directory + "/registry",
                 logger: parts.logger
             )
             do {
@@ -272,6 +277,7 @@ struct EmbeddedServer {
     ) async throws -> Registry {
         var configuration = try Registry.Configuration(directory: directory + "/registry", parts.settings)
         configuration.events = try EventConfiguration(parts.settings)
+        configuration.events?.trustedProxies = TrustedProxies(parts.settings)
         do {
             guard let storage else {
                 return try await Registry(
@@ -294,6 +300,8 @@ struct EmbeddedServer {
                 verifier: parts.verifier(for: .registry),
                 metrics: parts.operations.metrics
             )
+        } catch let error as StorageIdentityError {
+            throw CommandError(.failure, error.description)
         } catch let error as FileSystemError where error.number == EWOULDBLOCK {
             throw DataDirectory.inUse(directory)
         }
