@@ -28,6 +28,8 @@ step "a file that is wrong is refused with its line"
 printf 'rules:\n  - repositories: [a]\n    keep: {newest: none}\n' >"$rules.wrong"
 exits 1 hallmark registry collect --data "$HALLMARK_DATA" --registry-collect-rules "$rules.wrong"
 [[ $ERR == *"$rules.wrong:3: found"* ]] || fail "no line: $ERR"
+exits 1 env HALLMARK_REGISTRY_COLLECT_RULES="$rules.wrong" hallmark config check
+says "$rules.wrong:3: found"
 
 step "a dry run says what would go and why, and changes nothing"
 sleep 2
