@@ -200,7 +200,7 @@ struct S3BlobStoreTests {
                 #expect(try await instance.finish(upload, Digest(hashing: other)) == 201)
                 #expect(try await instance.blob(Digest(hashing: other)) == Content(other))
                 #expect(instances.contents == [Content(bytes), Content(other)])
-                #expect(instances.bucket.requests.count { $0.method == .PUT } == 2)
+                #expect(instances.bucket.requests.count { $0.method == .PUT && $0.key != "p/identity" } == 2)
                 #expect(instances.bucket.requests.allSatisfy { $0.query["uploads"] == nil })
             }
         }
@@ -522,7 +522,7 @@ struct S3BlobStoreTests {
                 let bytes = Samples.bytes(1000)
                 let digest = Digest(hashing: bytes)
                 _ = try await instance.send(.POST, "/v2/r/blobs/uploads/?digest=\(digest)", bytes)
-                let key = try #require(instances.bucket.objects.keys.first)
+                let key = try #require(instances.objects.keys.first)
                 for left in [nil, Array(bytes[..<999])] {
                     instances.bucket.set(key, left)
                     let reply = try await instance.send(.GET, "/v2/r/blobs/\(digest)")
