@@ -169,11 +169,12 @@ struct EventTests {
     func endlessAnswer() async throws {
         try await EventReceiver.run { receiver, url in
             receiver.trickles()
-            let slow = endpoint("slow", url) { $0.timeout = .milliseconds(50) }
+            let slow = endpoint("slow", url) { $0.timeout = .milliseconds(200) }
             try await RegistryFixture.run(.set(\.events, configuration(slow))) { fixture in
                 _ = try await fixture.pushImage("team/app", tag: "1")
-                try await fixture.delivering("slow") { receiver.events.count >= 2 }
-                #expect(receiver.events.count == 2)
+                // On a busy machine the answer itself may come too late, and the events once more.
+                try await fixture.delivering("slow") { Set(receiver.events.map(\.id)).count >= 2 }
+                #expect(Set(receiver.events.map(\.id)).count == 2)
             }
         }
     }
