@@ -74,7 +74,7 @@ struct ClientConfigurationTests {
         #expect(isBinding)
         #expect(settings.refusesFirstUse(at: Date())?.contains("machine/client.yaml:1") == true)
         #expect(settings.anchor(for: try GUN("other.example/a")) == .knownOnly)
-        #expect(settings.maximumAge == 14 * 86400)
+        #expect(settings.maximumAge == Int64(1_209_600))
     }
 
     @Test("servers, mirrors and names of a locked machine cannot be replaced, not even by an option")

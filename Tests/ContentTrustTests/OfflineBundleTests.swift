@@ -82,9 +82,7 @@ struct OfflineBundleTests {
             try await TestServices.run { inside in
                 let bob = try services.user("bob")
                 let imported = try await self.imported(path, by: bob, to: .registry("\(inside.registry)/mirror"))
-                let digest = try #require(imported.first?.images.first?.image.digest)
                 #expect(imported.first?.images.first?.place == "\(inside.registry)/mirror/team/app:v1")
-                #expect(inside.stored(digest) != nil)
                 // Pulled by the name that is signed, from the mirror that the settings name.
                 try Data("mirrors: {'*': '\(inside.registry)/mirror'}\n".utf8)
                     .write(to: URL(fileURLWithPath: bob.path("client.yaml")))
@@ -97,8 +95,7 @@ struct OfflineBundleTests {
                     passphrases: FixedPassphrase(Passphrase("")),
                     logger: silent
                 )
-                let stored = try #require(services.stored(digest))
-                try FileManager.default.removeItem(atPath: stored)
+                try FileManager.default.removeItem(atPath: "\(services.directory)/registry")
                 _ = try await images.pull(image, into: .init(path: bob.path("pulled"), format: .ociLayout))
                 #expect(try bob.layers("pulled") == ["one on amd64"])
             }
