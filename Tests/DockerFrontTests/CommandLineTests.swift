@@ -90,7 +90,9 @@ struct CommandLineTests {
             (["service", "update", "x"], .serviceUpdate),
             (["plugin", "push", "x"], .plugin),
             (["ps"], .other), (["compose", "pull"], .other), (["image", "ls"], .other), ([], .other),
-            (["--help", "pull"], .other), (["image", "--help", "pull"], .other), (["-v", "pull"], .other),
+            (["--help"], .other), (["image", "--help"], .other), (["-v"], .other), (["help", "run"], .other),
+            (["container", "exec", "x", "run"], .other), (["buildx", "--debug", "build", "."], .build),
+            (["--help=false", "pull", "x"], .pull),
             (["start", "run"], .other),
         ]
     )

@@ -23,14 +23,19 @@ struct DockerfileTests {
             ("from --platform=$BUILDPLATFORM alpine:3 as x\nRUN true\nFROM x", ["alpine:3"]),
             ("FROM scratch\nCOPY --from=alpine / /", ["alpine"]),
             ("FROM a\nCOPY --chown=1 --from='alpine' / /", ["a", "alpine"]),
-            ("FROM a AS b\nCOPY --from=B / /\nCOPY --from=0 / /", ["a"]),
+            ("FROM a AS b\nFROM scratch\nCOPY --from=B / /\nCOPY --from=0 / /", ["a"]),
             ("FROM a\nRUN --mount=type=cache,target=/x --mount=type=bind,from=b:1,target=/y true", ["a", "b:1"]),
             ("FROM a\nONBUILD COPY --from=b / /", ["a", "b"]),
             ("# syntax = docker/dockerfile:1 x\n# escape=`\nFROM `\n  a", ["docker/dockerfile:1", "a"]),
             ("\u{FEFF}FROM \\\r\n# a comment\r\n\r\n  a\r\nRUN true\r\n", ["a"]),
             ("FROM a\nRUN <<EOF\nFROMAGE\n# FROM c\nEOF\nFROM b", ["a", "b"]),
             ("FROM a\nRUN echo \"<<EOF\"\nFROM b\nEOF <- no instruction", nil),
-            ("FROM a\nRUN cat <<EOF<x\nFROM b", ["a", "b"]),
+            ("FROM a\nRUN cat <<EOF<x\nFROM b", nil),
+            ("FROM a\nRUN <<EOF\nFROM evil\nEOF", ["a"]),
+            ("FROM a\nRUN cat <<<x $((1<<2)) \"<<y\"\nFROM b", ["a", "b"]),
+            ("FROM a\nCOPY <<-\"A\" <<'B' 3<<C /\n\tA\r\n?\nB\n$\nC\nFROM b", ["a", "b"]),
+            ("#!/usr/bin/env docker\n# syntax=s\nFROM a", ["s", "a"]),
+            ("# check=skip=all\n# escape=`\nFROM a\nRUN true `\nFROM b", ["a"]),
             ("FROM \"a\"", ["a"]),
             ("FROM a\nRUN echo FROM b \\\n  FROM c", ["a"]),
         ] as [(String, [String]?)]
@@ -66,7 +71,8 @@ struct DockerfileTests {
         arguments: [
             "FROM $UNKNOWN", "FROM a:$TARGETARCH", "ARG X=a\nFROM ${X#a}", "FROM a\\b", "FROM a\nCOPY --from=$X / /",
             "FROM a\nCOPY --from=later / /\nFROM b AS later", "{\"syntax\": \"x\"}", "// syntax=x\nFROM a",
-            "FROM a\nINCLUDE b", "FROM a\nRUN <<EOF\nFROM evil\nEOF", "FROM al\\\npine",
+            "FROM a\nINCLUDE b", "FROM a\nRUN <<CMD\nFROM b\nCMD", "FROM a\nRUN <<EOF\nX",
+            "FROM", "FROM a\nONBUILD FROM b", "# escape=x\nFROM a", "FROM al\\\npine",
             "# syntax=a\n# syntax=b\nFROM c", "FROM a\nRUN --mount type=bind,from=b true", "FROM ${", "FROM $",
         ]
     )

@@ -29,8 +29,10 @@ struct Dockerfile: Sendable {
     private(set) var instructions: [Instruction] = []
     /// Where `# syntax=` names the program that reads the file: line and columns.
     private(set) var syntax: (line: Int, columns: Range<Int>)?
-    /// The lines that are not read as instructions, being the content of a here-document.
-    private(set) var contentLines: [Int] = []
+    /// As builders read it that know no here-documents; empty where there is none.
+    private(set) var oldInstructions: [Instruction] = []
+    /// The line of the first here-document.
+    private(set) var hereDocumentLine: Int?
 
     private var escape = UInt8(ascii: "\\")
 
@@ -41,7 +43,12 @@ struct Dockerfile: Sendable {
         }
         self.lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map(Array.init)
         let first = try self.readDirectives()
-        try self.readInstructions(from: first)
+        try self.readInstructions(from: first, hasHereDocuments: true)
+        guard self.hereDocumentLine != nil else { return }
+        var old = self
+        old.instructions = []
+        try old.readInstructions(from: first, hasHereDocuments: false)
+        self.oldInstructions = old.instructions
     }
 
     /// The text as it is now.
@@ -57,11 +64,13 @@ struct Dockerfile: Sendable {
 
     // MARK: Directives
 
-    /// Reads `# syntax=` and `# escape=` at the beginning, as BuildKit does.
+    /// Reads `# syntax=` and `# escape=` at the beginning, and refuses those that some builders obey and others do not.
     /// - Returns: the first line after them.
     private mutating func readDirectives() throws -> Int {
-        var number = 0
-        if self.lines.first?.starts(with: Array("#!".utf8)) == true { number = 1 }
+        let hasShebang = self.lines.isEmpty ? false : self.content(of: 0).bytes.starts(with: Array("#!".utf8))
+        var number = hasShebang ? 1 : 0
+        // Whether every builder still reads directives here.
+        var isCertain = !hasShebang
         while number < self.lines.count {
             let line = self.content(of: number)
             let text = line.bytes.drop(while: Self.isBlank)
@@ -71,31 +80,49 @@ struct Dockerfile: Sendable {
                     "this is not a Dockerfile, so hallmark cannot tell its images"
                 )
             }
-            guard text.first == UInt8(ascii: "#"), let equals = text.firstIndex(of: UInt8(ascii: "=")) else { break }
-            let key = Self.trimmed(text[..<equals].dropFirst())
-            guard let letter = key.first, Self.isLetter(letter),
-                key.allSatisfy({ Self.isLetter($0) || Self.isDigit($0) })
-            else { break }
-            let value = Self.trimmed(text[(equals + 1)...])
-            guard !value.isEmpty else { break }
-            switch String(decoding: key, as: UTF8.self).lowercased() {
-            case "syntax":
-                let name = value.prefix { !Self.isBlank($0) }
-                // The first one counts for some readers, and the last for others.
-                guard self.syntax == nil else { throw DockerFrontError.dockerfile(number, "a second syntax directive") }
-                self.syntax = (number, (name.startIndex + line.offset)..<(name.endIndex + line.offset))
-            case "escape":
-                if let sign = value.first, value.count == 1 { self.escape = sign }
-            default: break
+            // As the most generous reader sees it: without blanks, those beyond ASCII included.
+            let squeezed = String(decoding: line.bytes.filter(Self.isVisible), as: UTF8.self).lowercased()
+            guard squeezed.hasPrefix("#"), let equals = line.bytes.firstIndex(of: UInt8(ascii: "=")) else { break }
+            let value = Self.trimmed(line.bytes[(equals + 1)...])
+            let isPlain =
+                line.bytes.first == UInt8(ascii: "#") && !value.isEmpty
+                && line.bytes[..<equals].allSatisfy { Self.isVisible($0) || $0 == 0x20 || $0 == 0x09 }
+            let isSyntax = squeezed.hasPrefix("#syntax=")
+            if isSyntax || squeezed.hasPrefix("#escape=") {
+                guard isPlain, isCertain || (hasShebang && isSyntax && number == 1) else {
+                    throw DockerFrontError.dockerfile(
+                        number,
+                        "builders differ about whether this directive counts: write it plainly, in the first line"
+                    )
+                }
+                try self.note(value, isSyntax: isSyntax, number, offset: line.offset)
+            } else if !isPlain || !squeezed.hasPrefix("#check=") {
+                isCertain = false
             }
             number += 1
         }
         return number
     }
 
+    /// Keeps the value of a directive.
+    private mutating func note(_ value: ArraySlice<UInt8>, isSyntax: Bool, _ number: Int, offset: Int) throws {
+        if isSyntax {
+            let name = value.prefix { !Self.isBlank($0) }
+            // The first one counts for some readers, and the last for others.
+            guard self.syntax == nil else { throw DockerFrontError.dockerfile(number, "a second syntax directive") }
+            self.syntax = (number, (name.startIndex + offset)..<(name.endIndex + offset))
+        } else {
+            guard let sign = value.first, value.count == 1, sign == UInt8(ascii: "\\") || sign == UInt8(ascii: "`")
+            else {
+                throw DockerFrontError.dockerfile(number, "the escape directive may say \\ or `")
+            }
+            self.escape = sign
+        }
+    }
+
     // MARK: Instructions
 
-    private mutating func readInstructions(from first: Int) throws {
+    private mutating func readInstructions(from first: Int, hasHereDocuments: Bool) throws {
         var number = first
         while number < self.lines.count {
             var instruction = Instruction()
@@ -112,13 +139,13 @@ struct Dockerfile: Sendable {
                 number += 1
             }
             self.instructions.append(instruction)
-            for terminator in HereDocument.terminators(in: instruction.bytes) {
-                while number < self.lines.count {
-                    let line = self.content(of: number).bytes
-                    number += 1
-                    if terminator.isEnd(line) { break }
-                    self.contentLines.append(number - 1)
+            guard hasHereDocuments else { continue }
+            for terminator in try HereDocument.terminators(in: instruction.bytes, line: instruction.line) {
+                self.hereDocumentLine = self.hereDocumentLine ?? instruction.line
+                guard let end = self.lines.indices[number...].first(where: { terminator.isEnd(self.lines[$0]) }) else {
+                    throw DockerFrontError.dockerfile(instruction.line, "a here-document without its end")
                 }
+                number = end + 1
             }
         }
     }
@@ -132,7 +159,10 @@ struct Dockerfile: Sendable {
             line = line.drop(while: Self.isBlank)
             if line.first == UInt8(ascii: "#") { return false }
         }
-        let end = line.lastIndex { !Self.isBlank($0) }
+        // Only these may stand behind the sign.
+        var tail = line
+        while tail.last == UInt8(ascii: "\r") { tail = tail.dropLast() }
+        let end = tail.lastIndex { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
         var isContinued = false
         if let end, line[end] == self.escape, end == line.startIndex || line[end - 1] != self.escape {
             isContinued = true
@@ -155,6 +185,9 @@ struct Dockerfile: Sendable {
     // MARK: Bytes
 
     static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+
+    /// In ASCII, and no blank.
+    private static func isVisible(_ byte: UInt8) -> Bool { (0x21...0x7E).contains(byte) }
 
     static func isLetter(_ byte: UInt8) -> Bool { (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) }
 

@@ -7,6 +7,9 @@ struct DockerfileImage: Sendable, Hashable {
     /// Where it stands: the line, from 0, and the columns, which all that stands for it fills.
     let line: Int
     let columns: Range<Int>
+    /// False for a stage, a context or `scratch`, whose computed name is put in place of its variables all the same: builders are not to
+    /// compute another.
+    var isImage = true
 }
 
 /// Finds the images that a build would fetch.
@@ -17,6 +20,8 @@ struct DockerfileImages: Sendable {
     private var stages: [String] = []
     private var stageCount = 0
     private var allStages: Set<String> = []
+    /// What the stage is called that is being read.
+    private var currentStage: String?
     /// What was found, in its order.
     private(set) var images: [DockerfileImage] = []
 
@@ -40,21 +45,20 @@ struct DockerfileImages: Sendable {
         let instructions = file.instructions.map { ($0, DockerfileWords($0.bytes).words) }
         self.allStages = Set(instructions.compactMap { Self.stageName($0.1) })
         for (instruction, words) in instructions { try self.read(instruction, words[...]) }
-        for number in file.contentLines { try Self.refuseInstruction(file.lines[number], line: number) }
+        try Self.refuseInstructions(inHereDocumentsOf: file)
     }
 
-    /// Builders that know no here-documents would read an instruction where others see content.
-    private static func refuseInstruction(_ bytes: [UInt8], line: Int) throws {
-        let words = DockerfileWords(bytes).words
-        guard let first = words.first else { return }
-        let takesFiles = first.is("COPY") || first.is("ADD")
-        let namesImage =
-            (first.is("FROM") && words.count > 1)
-            || (takesFiles && self.flags(words.dropFirst()).contains { $0.text.hasPrefix("--from=") })
-        guard !namesImage else {
+    /// Builders that know no here-documents take the content for instructions; they stop before they begin if they do not know one.
+    private static func refuseInstructions(inHereDocumentsOf file: Dockerfile) throws {
+        guard let line = file.hereDocumentLine else { return }
+        let isBuilt = file.oldInstructions.allSatisfy { instruction in
+            guard let word = DockerfileWords(instruction.bytes).words.first?.text else { return true }
+            return self.instructions.contains(word.lowercased()) || !word.utf8.allSatisfy { $0 < 0x80 }
+        }
+        guard !isBuilt else {
             throw DockerFrontError.dockerfile(
                 line,
-                "this line of a here-document is an instruction for older builders: put the content into a file and copy that"
+                "older builders take the content of this here-document for instructions: call its end by another name, such as EOF"
             )
         }
     }
@@ -77,7 +81,13 @@ struct DockerfileImages: Sendable {
             throw DockerFrontError.dockerfile(instruction.line, "unknown instruction: \(first.text)")
         }
         let rest = words.dropFirst()
+        if ["FROM", "COPY", "ADD", "RUN"].contains(where: first.is) {
+            try Self.refuseDoubtfulFlags(rest, in: instruction)
+        }
         if first.is("ONBUILD") {
+            guard let trigger = rest.first, !["ONBUILD", "FROM", "MAINTAINER"].contains(where: trigger.is) else {
+                throw DockerFrontError.dockerfile(instruction.line, "ONBUILD takes another instruction")
+            }
             // What a later stage builds on this one does.
             try self.read(instruction, rest)
         } else if first.is("FROM") {
@@ -86,7 +96,8 @@ struct DockerfileImages: Sendable {
             try self.variables.declare(rest, in: instruction.bytes, line: instruction.line)
         } else if first.is("COPY") || first.is("ADD") {
             for word in Self.flags(rest) where word.text.lowercased().hasPrefix("--from=") {
-                try self.readReference(instruction, word, word.bytes.indices.dropFirst("--from=".count))
+                let part = word.bytes.indices.dropFirst("--from=".count)
+                try self.readReference(instruction, word, part, takesNumbers: true)
             }
         } else if first.is("RUN") {
             for word in Self.flags(rest) where word.text.lowercased().hasPrefix("--mount") {
@@ -101,16 +112,19 @@ struct DockerfileImages: Sendable {
     ) throws {
         let rest = words.drop { $0.bytes.starts(with: Array("--".utf8)) }
         self.stageCount += 1
-        defer { if let name = Self.stageName([DockerfileWords.Word.from] + words) { self.stages.append(name) } }
-        guard let word = rest.first else { return }
+        self.currentStage = Self.stageName([DockerfileWords.Word.from] + words)
+        defer { if let name = self.currentStage { self.stages.append(name) } }
+        guard let word = rest.first else { throw DockerFrontError.dockerfile(instruction.line, "FROM names no image") }
         let raw = String(decoding: instruction.bytes[word.range], as: UTF8.self)
         let name = try self.variables.expand(raw, line: instruction.line)
         guard !name.isEmpty else {
             throw DockerFrontError.dockerfile(instruction.line, "FROM \(raw) names no image")
         }
-        if name == "scratch" || self.stages.contains(name.lowercased()) { return }
-        if self.contexts.contains(Self.contextName(name)) { return }
-        try self.note(name, instruction, word.range)
+        let isImage =
+            name != "scratch" && !self.stages.contains(name.lowercased())
+            && !self.contexts.contains(Self.contextName(name))
+        guard isImage || name != raw else { return }
+        try self.note(name, instruction, word.range, isImage: isImage)
     }
 
     /// `--mount=type=bind,from=IMAGE,…`
@@ -131,7 +145,8 @@ struct DockerfileImages: Sendable {
                 as: UTF8.self
             )
             guard key.trimmingBlanks.lowercased() == "from" else { continue }
-            try self.readReference(instruction, word, field.dropFirst(key.utf8.count + 1))
+            // No number is a stage here.
+            try self.readReference(instruction, word, field.dropFirst(key.utf8.count + 1), takesNumbers: false)
         }
     }
 
@@ -139,14 +154,22 @@ struct DockerfileImages: Sendable {
     private mutating func readReference(
         _ instruction: Dockerfile.Instruction,
         _ word: DockerfileWords.Word,
-        _ part: some Collection<Int>
+        _ part: some Collection<Int>,
+        takesNumbers: Bool
     ) throws {
         let name = String(decoding: part.map { word.bytes[$0] }, as: UTF8.self)
         guard !name.contains("$") else {
             throw DockerFrontError.dockerfile(instruction.line, "\(name): a variable cannot say where files come from")
         }
+        guard name.lowercased() != self.currentStage else {
+            throw DockerFrontError.dockerfile(
+                instruction.line,
+                "\(name) is this very stage for some builders and an image for others"
+            )
+        }
         // A number is a stage's, also one that is not there.
-        if name.isEmpty || name == "scratch" || Int(name) != nil || self.stages.contains(name.lowercased()) { return }
+        if name.isEmpty || name == "scratch" || (takesNumbers && Int(name) != nil) { return }
+        if self.stages.contains(name.lowercased()) { return }
         if self.contexts.contains(Self.contextName(name)) { return }
         guard !self.allStages.contains(name.lowercased()) else {
             throw DockerFrontError.dockerfile(
@@ -164,7 +187,12 @@ struct DockerfileImages: Sendable {
         try self.note(name, instruction, first..<(last + 1))
     }
 
-    private mutating func note(_ name: String, _ instruction: Dockerfile.Instruction, _ range: Range<Int>) throws {
+    private mutating func note(
+        _ name: String,
+        _ instruction: Dockerfile.Instruction,
+        _ range: Range<Int>,
+        isImage: Bool = true
+    ) throws {
         let places = instruction.places[range]
         guard let first = places.first, let last = places.last, first.line == last.line,
             last.column - first.column + 1 == places.count
@@ -172,8 +200,31 @@ struct DockerfileImages: Sendable {
             throw DockerFrontError.dockerfile(instruction.line, "\(name): write the name of the image on one line")
         }
         self.images.append(
-            DockerfileImage(name: name, line: first.line, columns: first.column..<(last.column + 1))
+            DockerfileImage(
+                name: name,
+                line: first.line,
+                columns: first.column..<(last.column + 1),
+                isImage: isImage
+            )
         )
+    }
+
+    /// Refuses flags in which builders find blanks and escapes at different places.
+    private static func refuseDoubtfulFlags(
+        _ words: ArraySlice<DockerfileWords.Word>,
+        in instruction: Dockerfile.Instruction
+    ) throws {
+        let blanks: [UInt8] = [0x85, 0xA0]
+        let doubtful = blanks + [UInt8(ascii: "\\"), UInt8(ascii: "`")]
+        let flags = words.prefix { $0.bytes.starts(with: Array("--".utf8)) }
+        let isDoubtful = flags.contains { instruction.bytes[$0.range].contains(where: doubtful.contains) }
+        let next = words.dropFirst(flags.count).first.flatMap { instruction.bytes[$0.range].first }
+        guard !isDoubtful, next.map(blanks.contains) != true else {
+            throw DockerFrontError.dockerfile(
+                instruction.line,
+                "escapes or unusual blanks in flags, which builders read differently: write them plainly"
+            )
+        }
     }
 
     private static func flags(_ words: ArraySlice<DockerfileWords.Word>) -> ArraySlice<DockerfileWords.Word> {

@@ -38,8 +38,16 @@ package struct DockerCommandLine: Sendable, Hashable {
         let command = scanned.positionals
         self.globalArguments = Array(arguments.dropLast(command.count))
         self.configurationDirectory = scanned.value("config")
+        // What follows `--` docker reads once more, its flags included.
+        guard !scanned.hasTerminator || command.isEmpty else {
+            throw DockerFrontError(.usage, "-- before docker's command cannot be checked: leave it out")
+        }
+        let (verb, count) = try Self.verb(command)
+        // Docker does not stop there: many a command runs all the same.
         let isAsking = scanned.isSet("help") == true || scanned.isSet("version") == true
-        let (verb, count) = isAsking ? (.other, 0) : try Self.verb(command)
+        guard verb == .other || !isAsking else {
+            throw DockerFrontError(.usage, "--help and --version go alone, or --help behind the command")
+        }
         self.verb = verb
         self.words = Array(command.prefix(count))
         self.arguments = Array(command.dropFirst(count))
@@ -59,10 +67,30 @@ package struct DockerCommandLine: Sendable, Hashable {
         } catch let unknown as ScannedArguments.UnknownFlag {
             throw DockerFrontError(.usage, "unknown flag: \(unknown.text) between docker \(first) and its command")
         }
-        guard let word = scanned.positionals.first, let verb = group[word], scanned.isSet("help") != true else {
-            return (.other, 0)
-        }
+        try self.refuseDoubtful(rest, scanned, in: (first, group))
+        guard let word = scanned.positionals.first, let verb = group[word] else { return (.other, 0) }
         return (verb, 1 + rest.count - scanned.positionals.count + 1)
+    }
+
+    /// Refuses what docker may take for a guarded command though it does not stand where it should.
+    private static func refuseDoubtful(
+        _ rest: [String],
+        _ scanned: ScannedArguments,
+        in group: (name: String, verbs: [String: Verb])
+    ) throws {
+        let word = scanned.positionals.first
+        // Behind `--`, and behind a flag that it does not expect there, docker takes the next word for a value, and goes on.
+        let isPlain =
+            rest.first == word
+            || (!scanned.hasTerminator && scanned.isSet("help") != true && word.map { group.verbs[$0] != nil } == true)
+        // `buildx debug build` and `buildx dap build` build, too.
+        let isNested = ["buildx", "builder"].contains(group.name) && ["debug", "dap"].contains(word ?? "")
+        guard !isPlain || isNested, rest.contains(where: { group.verbs[$0] != nil }) else { return }
+        throw DockerFrontError(
+            .usage,
+            "docker \(group.name) \(rest.joined(separator: " ")): this cannot be checked: write docker \(group.name) COMMAND and its "
+                + "arguments"
+        )
     }
 
     private static let commands: [String: Verb] = [

@@ -79,7 +79,8 @@ struct BuildImages: Sendable {
         var values: [String: String] = [:]
         for argument in arguments.allValues("build-arg") {
             let (name, value) = self.buildArgument(argument)
-            values[name] = value
+            // Docker leaves out one that is not set.
+            if let value { values[name] = value }
         }
         let contexts = arguments.allValues("build-context").map { String($0.prefix { $0 != "=" }) }
         let images = try DockerfileImages(
@@ -89,7 +90,9 @@ struct BuildImages: Sendable {
         )
         // From the end, so that what stands before stays where it is.
         var replacements: [(DockerfileImage, String)] = []
-        for image in images.images { replacements.append((image, try await self.name(image.name))) }
+        for image in images.images {
+            replacements.append((image, image.isImage ? try await self.name(image.name) : image.name))
+        }
         for (image, name) in replacements.sorted(by: {
             ($0.0.line, $0.0.columns.lowerBound) > ($1.0.line, $1.0.columns.lowerBound)
         }) {
