@@ -67,6 +67,8 @@ struct CommandLineTests {
                   -e, --env list                           Set environment variables
                       --init                               Use an init
                       --limit-cpu decimal                  Limit CPUs
+                      --trace string[="x"]                 Trace
+                      --color[=when]                       Colour
                 """
         )
         #expect(table.takesValue("config") == true)
@@ -75,6 +77,9 @@ struct CommandLineTests {
         #expect(table.takesValue("detach") == false)
         #expect(table.takesValue("init") == false)
         #expect(table.takesValue("to") == nil)
+        // A value that may be left out is never the next word.
+        #expect(table.takesValue("trace") == false)
+        #expect(table.takesValue("color") == false)
         #expect(table.shorthands == ["d": "detach", "e": "env"])
     }
 

@@ -73,6 +73,10 @@ struct DockerFrontTests {
             (["run", "alpine:evil"], 125), (["container", "create", "alpine:evil"], 1), (["pull", "alpine:evil"], 1),
             (["run", "--new-flag", "x", "alpine"], 125), (["pull", "-a", "alpine:3"], 1), (["push", Self.trusted], 1),
             (["plugin", "install", "x"], 1), (["image", "--foo", "pull", "alpine:evil"], 125),
+            (["pull", "a", "b"], 1), (["push"], 1), (["run"], 125), (["service", "create"], 1),
+            (["build", ".", "."], 1),
+            (["run", "--mount", "type=image,source=evil,target=/x", "alpine"], 125),
+            (["create", "--mount", "src=evil, \"Type=image\",target=/x", "alpine"], 1),
             (["run", "UPPER/case"], 125), (["service", "create", "alpine:evil"], 1), (["pull", "deadbeef"], 1),
         ] as [([String], Int32)]
     )
@@ -141,9 +145,7 @@ struct DockerFrontTests {
             #expect(await self.front(FakeDocker()).run(arguments) == .unchanged(arguments))
         }
         #expect(await self.front(FakeDocker()).run(["-D", "trust", "sign"]) == .trust(["-D", "trust", "sign"]))
-        for arguments in [["run", "--help"], ["pull", "a", "b"], ["push"]] {
-            #expect(await self.front(FakeDocker()).run(arguments) == .handOver(arguments))
-        }
+        #expect(await self.front(FakeDocker()).run(["run", "--help"]) == .handOver(["run", "--help"]))
     }
 
     @Test("asks the help of docker about flags that are newer than this table")

@@ -33,11 +33,12 @@ package struct FlagTable: Sendable, Hashable {
                 shorthand = letter
                 rest = rest.dropFirst(4)
             }
-            let name = String(rest.dropFirst(2).prefix { $0 != " " })
+            let name = String(rest.dropFirst(2).prefix { $0 != " " && $0 != "[" })
             guard !name.isEmpty else { continue }
-            // One blank leads to the type, more to the description.
+            // One blank leads to the type, more to the description; a type such as `string[="x"]` is of a value behind `=` only.
             let after = rest.dropFirst(2 + name.count)
-            if after.hasPrefix(" "), let next = after.dropFirst().first, next != " " {
+            let type = after.dropFirst().prefix { $0 != " " }
+            if after.hasPrefix(" "), !type.isEmpty, !type.contains("[") {
                 self.values.insert(name)
             } else {
                 self.switches.insert(name)

@@ -9,7 +9,7 @@ extension GuardedCommand {
         var arguments = try await self.scan(.build)
         if Self.asksForHelp(arguments) { return self.unchanged }
         guard try self.isTrustOn(&arguments) else { return .handOver(self.command(arguments)) }
-        guard let context = arguments.positionals.first, arguments.positionals.count == 1 else { return self.unchanged }
+        let context = try self.onlyOperand(arguments)
         var images = BuildImages(command: self)
         try await images.pin(&arguments)
 
@@ -37,8 +37,13 @@ extension GuardedCommand {
         let status = try await self.engine.run(self.command(arguments), output: .inherited, input: input)
         guard status == 0 else { return .ended(status) }
         // The classic builder leaves what it pulled in the engine, BuildKit does not.
-        for (trusted, reference) in images.pinned where try await self.isPresent(trusted) {
-            try await self.tag(trusted, as: reference)
+        for (trusted, reference) in images.pinned {
+            // What was built is built, whatever its images are called.
+            do {
+                if try await self.isPresent(trusted) { try await self.tag(trusted, as: reference) }
+            } catch {
+                self.console.report("WARNING: \(error)")
+            }
         }
         return .ended(0)
     }

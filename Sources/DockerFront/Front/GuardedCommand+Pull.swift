@@ -8,8 +8,7 @@ extension GuardedCommand {
         var arguments = try await self.scan(.pull)
         if Self.asksForHelp(arguments) { return self.unchanged }
         guard try self.isTrustOn(&arguments) else { return .handOver(self.command(arguments)) }
-        // Docker says what is wrong with their number.
-        guard let name = arguments.positionals.first, arguments.positionals.count == 1 else { return self.unchanged }
+        let name = try self.onlyOperand(arguments)
         let argument = try ImageArgument(name)
         let (all, quiet) = (arguments.isSet("all-tags") ?? false, arguments.isSet("quiet") ?? false)
         guard case .tag(let reference, let isComplete) = argument else {

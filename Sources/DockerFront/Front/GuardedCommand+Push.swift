@@ -8,7 +8,7 @@ extension GuardedCommand {
         var arguments = try await self.scan(.push)
         if Self.asksForHelp(arguments) { return self.unchanged }
         guard try self.isTrustOn(&arguments) else { return .handOver(self.command(arguments)) }
-        guard let name = arguments.positionals.first, arguments.positionals.count == 1 else { return self.unchanged }
+        let name = try self.onlyOperand(arguments)
         let (all, quiet) = (arguments.isSet("all-tags") ?? false, arguments.isSet("quiet") ?? false)
         guard case .tag(let reference, let isComplete) = try ImageArgument(name) else {
             throw DockerFrontError(.reference, "cannot push a digest reference")

@@ -8,7 +8,8 @@ extension GuardedCommand {
         var arguments = try await self.scan(.run, stopsAtFirst: true)
         if Self.asksForHelp(arguments) { return self.unchanged }
         guard try self.isTrustOn(&arguments) else { return .handOver(self.command(arguments)) }
-        guard let name = arguments.positionals.first else { return self.unchanged }
+        let name = try self.firstOperand(arguments)
+        try Self.refuseImageMounts(arguments)
         let argument = try ImageArgument(name, acceptsIDs: true)
         guard case .tag(let reference, _) = argument else {
             try await self.check(content: argument)

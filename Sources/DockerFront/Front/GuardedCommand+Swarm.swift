@@ -8,7 +8,8 @@ extension GuardedCommand {
         var arguments = try await self.scan(.unknown, stopsAtFirst: true)
         if Self.asksForHelp(arguments) { return self.unchanged }
         guard try self.isTrustOn(&arguments) else { return .handOver(self.command(arguments)) }
-        guard let name = arguments.positionals.first else { return self.unchanged }
+        let name = try self.firstOperand(arguments)
+        try Self.refuseImageMounts(arguments)
         arguments.positionals[0] = try await self.pinned(name)
         return .handOver(self.command(arguments))
     }
@@ -18,6 +19,7 @@ extension GuardedCommand {
         var arguments = try await self.scan(.unknown)
         if Self.asksForHelp(arguments) { return self.unchanged }
         guard try self.isTrustOn(&arguments) else { return .handOver(self.command(arguments)) }
+        try Self.refuseImageMounts(arguments)
         for index in arguments.flags.indices where arguments.flags[index].name == "image" {
             guard let name = arguments.flags[index].value else { continue }
             arguments.flags[index].value = try await self.pinned(name)

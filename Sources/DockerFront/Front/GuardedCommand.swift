@@ -69,6 +69,40 @@ struct GuardedCommand: Sendable {
     /// Whether only the command's own help is asked for.
     static func asksForHelp(_ arguments: ScannedArguments) -> Bool { arguments.isSet("help") == true }
 
+    /// The image or context, which is all that the command takes. Docker is not asked what is wrong with another number: it may count
+    /// in another way.
+    /// - Throws: ``DockerFrontError`` with code `reference`.
+    func onlyOperand(_ arguments: ScannedArguments) throws -> String {
+        guard let operand = arguments.positionals.first, arguments.positionals.count == 1 else {
+            throw DockerFrontError(.reference, "'docker \(self.line.words.joined(separator: " "))' requires 1 argument")
+        }
+        return operand
+    }
+
+    /// The image, behind which a command may follow.
+    /// - Throws: ``DockerFrontError`` with code `reference`.
+    func firstOperand(_ arguments: ScannedArguments) throws -> String {
+        guard let operand = arguments.positionals.first else {
+            let name = self.line.words.joined(separator: " ")
+            throw DockerFrontError(.reference, "'docker \(name)' requires at least 1 argument")
+        }
+        return operand
+    }
+
+    /// Refuses `--mount type=image,…`, which brings a second image into the container.
+    /// - Throws: ``DockerFrontError`` with code `untrusted`.
+    static func refuseImageMounts(_ arguments: ScannedArguments) throws {
+        for value in ["mount", "mount-add"].flatMap(arguments.allValues) {
+            let plain = value.lowercased().filter { $0 != "\"" && !$0.isWhitespace }
+            guard plain.split(separator: ",").contains("type=image") else { continue }
+            throw DockerFrontError(
+                .untrusted,
+                "--mount \(value): images that are mounted are not checked: copy the files out of one that is pulled, or say "
+                    + "--disable-content-trust if you trust it"
+            )
+        }
+    }
+
     /// Docker's own arguments before and at the command.
     func command(_ arguments: ScannedArguments) -> [String] {
         self.line.globalArguments + self.line.words + arguments.arguments

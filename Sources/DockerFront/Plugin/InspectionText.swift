@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ContentTrust
+
 /// `docker trust inspect --pretty`
 enum InspectionText {
     static func text(_ inspection: TrustInspection) -> String {
@@ -30,7 +32,8 @@ enum InspectionText {
 
     /// Columns of ten characters at least, three blanks after the longest entry.
     private static func table(_ header: [String], _ rows: [[String]]) -> String {
-        let all = [header] + rows
+        // Who signs chooses the names.
+        let all = [header] + rows.map { $0.map { TerminalText.line($0) } }
         let widths = header.indices.map { column in
             max(10, (all.map { $0[column].count }.max() ?? 0) + 3)
         }
