@@ -52,7 +52,9 @@ succeeds hallmark_of bob verify $gun v1 one
 step "rotation with the token: of targets to another key on it, of the root with the one that is there"
 succeeds with_token hallmark key generate ecdsa-p384 --role spare --token --public spare.pub
 spare=$(with_token hallmark key list --role spare --output json | jq --raw-output '.keys[0].id')
+succeeds with_token hallmark key import targets.pem
 succeeds with_token hallmark key rotate "${options[@]}" $gun targets --key "$spare"
+[[ -z $(ls "$(home alice)/.docker/trust/private") ]] || fail "the file of the old key is left"
 succeeds with_token hallmark add --publish "${options[@]}" $gun v2 one
 succeeds notary_of bob verify $gun v2 --input one
 PIN="" succeeds with_token hallmark key list --output json
@@ -67,7 +69,13 @@ never_says "Published"
 succeeds with_token hallmark add --publish "${options[@]}" $gun v3 one
 succeeds notary_of bob verify $gun v3 --input one
 echo 1234 >pin
-PIN="" succeeds with_token hallmark add --publish "${options[@]}" $gun v4 one --passphrase-file pin
+PIN="" fails with_token hallmark add --publish "${options[@]}" $gun v4 one --passphrase-file pin
+says "set HALLMARK_PKCS11_PIN, or run on a terminal"
+for _ in 1 2 3 4 5; do openssl ecparam -name prime256v1 -genkey -noout; done >five.pem
+PIN=4321 fails with_token hallmark key import --token five.pem --role user
+says "key 1: the PIN of pkcs11:token=alice;serial="
+never_says "key 2:"
+succeeds with_token hallmark add --publish "${options[@]}" $gun v4 one
 
 step "without the token, with the wrong one, or with no module, the refusal says so"
 fails hallmark_of alice add --publish $gun v5 one

@@ -124,7 +124,16 @@ extension TrustedImages {
     /// The public half of a signer's key here, made if there is none, as `docker trust sign` finds and makes it.
     static func signerKey(_ role: RoleName, _ keys: some SigningKeys) async throws -> PublicKey {
         if let known = try await keys.available().first(where: { $0.role == role }) {
-            return try await keys.key(known.id).publicKey
+            let key = try await keys.key(known.id)
+            let probe = (0..<32).map { _ in UInt8.random(in: .min ... .max) }
+            // A public half alone can lie on a token: what is delegated to must be able to sign.
+            guard key.publicKey.isValid(try await key.sign(probe), for: probe) else {
+                throw ContentTrustError(
+                    .signer,
+                    "the key \(known.id) of \(role) signs what its public half does not verify"
+                )
+            }
+            return key.publicKey
         }
         let key = try await PrivateKey.generate(.p256)
         try await keys.add(key, role: role, gun: nil)

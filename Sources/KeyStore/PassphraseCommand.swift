@@ -5,7 +5,7 @@ import Foundation
 import TUF
 
 /// The first line that a program prints: a password manager's, say. It learns from `HALLMARK_KEY_ID`, `HALLMARK_KEY_ROLE` and
-/// `HALLMARK_KEY_PURPOSE` (`unlock`, `create`, or `pin` of the token `HALLMARK_TOKEN`) what is wanted. A wrong passphrase ends the operation.
+/// `HALLMARK_KEY_PURPOSE` (`unlock` or `create`) what is wanted. A wrong passphrase ends the operation.
 package struct PassphraseCommand: PassphraseSource {
     private static let maximumOutput = 4096
 
@@ -24,18 +24,18 @@ package struct PassphraseCommand: PassphraseSource {
     }
 
     package func passphrase(for request: PassphraseRequest) async throws -> Passphrase? {
+        let purpose: String
+        switch request.purpose {
+        case .create: purpose = "create"
+        case .unlock: purpose = "unlock"
+        case .pin: return nil
+        }
         guard request.attempt == 0 else { throw request.attemptsExceeded }
         guard let program = self.command.first else { return nil }
         var environment = self.environment
         environment["HALLMARK_KEY_ID"] = request.keyID.text
         environment["HALLMARK_KEY_ROLE"] = request.role.text
-        switch request.purpose {
-        case .create: environment["HALLMARK_KEY_PURPOSE"] = "create"
-        case .unlock: environment["HALLMARK_KEY_PURPOSE"] = "unlock"
-        case .pin(let token):
-            environment["HALLMARK_KEY_PURPOSE"] = "pin"
-            environment["HALLMARK_TOKEN"] = token
-        }
+        environment["HALLMARK_KEY_PURPOSE"] = purpose
         let (command, variables, timeout) = (self.command, environment, self.timeout)
         let output = try await BlockingWork.wait { try Self.run(command, environment: variables, timeout: timeout) }
         return try Passphrase.firstLine(of: output, from: program, for: request)

@@ -19,6 +19,7 @@ package final class PassphraseDescriptor: PassphraseSource {
     }
 
     package func passphrase(for request: PassphraseRequest) async throws -> Passphrase? {
+        if case .pin = request.purpose { return nil }
         guard request.attempt == 0 else { throw request.attemptsExceeded }
         let line = try await BlockingWork.wait {
             try self.line.withLock { known in

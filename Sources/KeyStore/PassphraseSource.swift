@@ -11,7 +11,7 @@ package struct PassphraseRequest: Sendable, Hashable {
         case unlock
         /// To encrypt a key with from now on.
         case create
-        /// To use the keys of a token with this label: a PIN.
+        /// To use the keys of a token with this label: a PIN. What has passphrases does not answer: each wrong PIN costs a try.
         case pin(token: String)
     }
 
@@ -41,8 +41,7 @@ package struct PassphraseRequest: Sendable, Hashable {
         if case .pin(let token) = self.purpose {
             return KeyStoreError(
                 .passphraseUnavailable,
-                "no PIN for the token \(token): set \(TokenSettings.pinVariable), name a file or a command that has it, or run on a "
-                    + "terminal"
+                "no PIN for the token \(token): set \(TokenSettings.pinVariable), or run on a terminal"
             )
         }
         let variable = EnvironmentPassphrases.variables(for: self.role).joined(separator: " or ")
@@ -112,13 +111,12 @@ package struct EnvironmentPassphrases: PassphraseSource {
     }
 
     package func passphrase(for request: PassphraseRequest) throws -> Passphrase? {
+        if case .pin = request.purpose { return nil }
         // Both may be set, for keys that docker and notary made: each is tried once.
         var values: [String] = []
         for name in Self.variables(for: request.role) {
             guard let value = self.environment[name], !value.isEmpty, !values.contains(value) else { continue }
             values.append(value)
-            // A token locks after a few wrong PINs: one guess is all that it gets.
-            if case .pin = request.purpose { break }
         }
         guard !values.isEmpty else { return nil }
         guard values.indices.contains(request.attempt) else { throw request.attemptsExceeded }
@@ -149,6 +147,7 @@ package struct PassphraseFile: PassphraseSource {
     }
 
     package func passphrase(for request: PassphraseRequest) async throws -> Passphrase? {
+        if case .pin = request.purpose { return nil }
         guard request.attempt == 0 else { throw request.attemptsExceeded }
         let path = self.path
         guard let bytes = try await BlockingWork.wait({ try KeyFile.read(path, limit: 4096) }) else {

@@ -77,8 +77,11 @@ package struct StoredKeys: SigningKeys {
 
     /// Removes a key's file. A key on a token stays there until somebody says that it is to be destroyed.
     package func remove(_ id: KeyID) async throws {
-        if try await self.store.entry(id)?.isOnToken == true { return }
-        try await self.store.remove(id)
+        do {
+            try await self.store.remove(id)
+        } catch let error as KeyStoreError where error.code == .notFound {
+            guard try await self.store.entry(id)?.isOnToken == true else { throw error }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Crypto
 import Foundation
 import Synchronization
 import TUF
@@ -85,7 +86,7 @@ struct HardwareTokenTests {
         }
         let module = try CryptokiModule.load(token.settings.modulePath)
         try module.withSession(entry.slot) { session in
-            let object = try session.privateKey(entry.identifier, on: entry.slot)
+            let object = try session.privateKey(entry.identifier, of: entry.publicKey.id, on: entry.slot)
             for secret in [Cryptoki.Attribute.value, Cryptoki.Attribute.privateExponent, Cryptoki.Attribute.prime1] {
                 #expect(try session.value(of: secret, in: object) == nil)
             }
@@ -108,16 +109,20 @@ struct HardwareTokenTests {
         #expect(try await targets.signed(by: [signer], format: .notary).signers == [certificate.id])
     }
 
-    @Test("a wrong PIN is tried once, and then the token is left alone")
+    @Test("a wrong PIN is tried once in a process, and then the token is left alone")
     func wrongPIN() async throws {
-        let token = try SoftwareTokens.token(.wrongPIN)
+        let tries = PINTries()
         let wrong = Asked("4321")
-        let error = await Self.error {
-            _ = try await token.generate(.p256, role: .root, passphrases: wrong)
+        for _ in 0..<3 {
+            let token = try SoftwareTokens.token(.wrongPIN, tries: tries)
+            let error = await Self.error {
+                _ = try await token.generate(.p256, role: .root, passphrases: wrong)
+            }
+            #expect(error?.code == .attemptsExceeded)
         }
-        #expect(error?.code == .attemptsExceeded)
         #expect(wrong.all.map(\.purpose) == [.pin(token: "wrongPIN")])
-        // Not so wrong that the right one does not do any more.
+        // Not so wrong that the right one does not do any more, in another process.
+        let token = try SoftwareTokens.token(.wrongPIN, tries: PINTries())
         let key = try await token.generate(.p256, role: .root, passphrases: Self.pin)
         #expect(key.publicKey.isValid(try await key.sign(self.message), for: self.message))
     }
@@ -164,6 +169,144 @@ struct HardwareTokenTests {
         #expect(
             await Self.error { _ = try await token.key(entry.publicKey.id, passphrases: PassphraseChain([])) } != nil
         )
+        // A wrong one is refused, and hinders nobody who has the right one in another process.
+        let refused = try await token.key(entry.publicKey.id, passphrases: Asked("4321"))
+        #expect(await Self.error { _ = try await refused.sign(self.message) }?.code == .attemptsExceeded)
+        let other = try SoftwareTokens.token(.approval, tries: PINTries())
+        let again = try await other.key(entry.publicKey.id, passphrases: Self.pin)
+        #expect(again.publicKey.isValid(try await again.sign(self.message), for: self.message))
+    }
+
+    private static let curve = CryptokiSession.Attribute(
+        Cryptoki.Attribute.ecParameters,
+        [0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07]
+    )
+
+    private static func module() throws -> CryptokiModule {
+        try CryptokiModule.load(try SoftwareTokens.token(nil).settings.modulePath)
+    }
+
+    private static func halves(_ entry: HardwareToken.Key) throws -> [Int] {
+        try self.module().withSession(entry.slot) { session in
+            try [Cryptoki.ObjectClass.privateKey, Cryptoki.ObjectClass.publicKey].map {
+                try session.objects($0, withID: entry.identifier).count
+            }
+        }
+    }
+
+    @Test("of two keys with one CKA_ID, which others have made, none is removed for the other")
+    func sharedIdentifier() async throws {
+        let token = try SoftwareTokens.token(.sharedID)
+        let ours = try await token.generate(.p256, role: .root, passphrases: Self.pin)
+        let slot = try #require(try await token.keys().first).slot
+        let label = try TokenKeyLabel(role: RoleName("jane"), gun: nil)
+        try Self.module().withSession(slot, changes: true) { session in
+            for _ in 0..<2 {
+                _ = try session.generate(Cryptoki.Mechanism.ecKeyPair, [Self.curve], label: label, identifier: [1])
+            }
+        }
+        let shared = try await token.keys().filter { $0.identifier == [1] }
+        #expect(shared.count == 2)
+        for key in shared {
+            let error = await Self.error { try await token.remove(key.publicKey.id, passphrases: Self.pin) }
+            #expect(error?.code == .token)
+            #expect(try Self.halves(key) == [2, 2])
+        }
+        try await token.remove(ours.publicKey.id, passphrases: Self.pin)
+        #expect(try await token.keys().count == 2)
+    }
+
+    @Test("another token in the slot gets no PIN and no session")
+    func replaced() async throws {
+        let token = try SoftwareTokens.token(.replaced)
+        _ = try await token.generate(.p256, role: .root, passphrases: Self.pin)
+        let slot = try #require(try await token.keys().first).slot
+        let before = CryptokiModule.Slot(
+            number: slot.number,
+            label: slot.label,
+            manufacturer: slot.manufacturer,
+            model: slot.model,
+            serial: "0",
+            flags: slot.flags
+        )
+        let module = try Self.module()
+        func used() { Issue.record("the wrong token is used") }
+        let error = await Self.error { _ = try module.refreshed(before) }
+        #expect(error?.code == .token)
+        #expect(error?.message.contains("is in its place") == true)
+        for changes in [false, true] {
+            let error = await Self.error { try module.withSession(before, changes: changes) { _ in used() } }
+            #expect(error?.code == .token)
+        }
+        let asked = await Self.error { _ = try PINTries().attempt(before, in: module) { used() } }
+        #expect(asked?.code == .token)
+        #expect(try module.withSession(slot) { try $0.isLoggedIn })
+    }
+
+    @Test("halves that do not belong together sign nothing, no certificate either")
+    func mismatch() async throws {
+        let token = try SoftwareTokens.token(.mismatch)
+        _ = try await token.generate(.p256, role: .root, passphrases: Self.pin)
+        let entry = try #require(try await token.keys().first)
+        let stranger = P256.Signing.PrivateKey().publicKey
+        try Self.module().withSession(entry.slot, changes: true) { session in
+            for object in try session.objects(Cryptoki.ObjectClass.publicKey, withID: entry.identifier) {
+                try session.destroy(object)
+            }
+            _ = try session.create([
+                .init(Cryptoki.Attribute.objectClass, Cryptoki.ObjectClass.publicKey),
+                .init(Cryptoki.Attribute.keyType, Cryptoki.KeyType.ec), .init(Cryptoki.Attribute.token, true),
+                .init(Cryptoki.Attribute.isPrivate, false), .init(Cryptoki.Attribute.id, entry.identifier), Self.curve,
+                .init(Cryptoki.Attribute.ecPoint, [0x04, 65] + Array(stranger.x963Representation)),
+            ])
+        }
+        let id = TokenKey.Kind.p256(stranger).publicKey.id
+        let key = try await token.key(id, passphrases: Self.pin)
+        #expect(await Self.error { _ = try await key.sign(self.message) }?.code == .token)
+        await #expect(throws: TUFError.self) { try await key.rootCertificate(for: "example.com/a", at: self.now) }
+    }
+
+    @Test("a public half that is left over does not count as a key, and can be cleared")
+    func leftover() async throws {
+        let token = try SoftwareTokens.token(.leftover)
+        let id = try await token.generate(.p256, role: .root, passphrases: Self.pin).publicKey.id
+        let entry = try #require(try await token.keys().first)
+        try Self.module().withSession(entry.slot, changes: true) { session in
+            for object in try session.objects(Cryptoki.ObjectClass.privateKey, withID: entry.identifier) {
+                try session.destroy(object)
+            }
+            // What who has not logged in yet is told when the key is to sign.
+            let error = #expect(throws: KeyStoreError.self) {
+                try session.privateKey(entry.identifier, of: id, on: entry.slot)
+            }
+            #expect(error?.message.contains("hallmark key remove --token \(id)") == true)
+        }
+        #expect(try Self.halves(entry) == [0, 1])
+        #expect(try await token.keys() == [])
+        try await token.remove(id, passphrases: Self.pin)
+        #expect(try Self.halves(entry) == [0, 0])
+    }
+
+    @Test("a key that cannot be used after it was made is not left behind")
+    func failure() async throws {
+        let token = try SoftwareTokens.token(.failure)
+        _ = try await token.generate(.p256, role: .root, passphrases: Self.pin)
+        let slot = try #require(try await token.keys().first).slot
+        let label = try TokenKeyLabel(role: .root, gun: nil)
+        let left = try Self.module().withSession(slot, changes: true) { session in
+            // P-521, of which nothing is made here.
+            let curve = CryptokiSession.Attribute(
+                Cryptoki.Attribute.ecParameters,
+                [0x06, 0x05, 0x2B, 0x81, 0x04, 0x00, 0x23]
+            )
+            #expect(throws: KeyStoreError(.token, "")) {
+                try session.generate(Cryptoki.Mechanism.ecKeyPair, [curve], label: label, identifier: [5])
+            }
+            return try [Cryptoki.ObjectClass.privateKey, Cryptoki.ObjectClass.publicKey].flatMap {
+                try session.objects($0, withID: [5])
+            }
+        }
+        #expect(left.isEmpty)
     }
 
     @Test("a store counts its keys before those of files, and does not lose them with a file")
@@ -202,6 +345,34 @@ struct HardwareTokenTests {
         #expect(error?.code == .token)
         #expect(error?.message.contains("pkcs11:token=kinds;") == true)
         #expect(error?.message.contains("pkcs11:token=imports;") == true)
+    }
+}
+
+@Suite("The points of a token's public keys")
+struct TokenPointTests {
+    @Test("a bare point is read also where it looks like an OCTET STRING")
+    func bare() throws {
+        // One of 256 keys has a coordinate that begins with the length of the rest.
+        var key = P256.Signing.PrivateKey().publicKey
+        while key.rawRepresentation.first != 63 { key = P256.Signing.PrivateKey().publicKey }
+        let point = Array(key.x963Representation)
+        let expected = TokenKey.Kind.p256(key).publicKey
+        #expect(TokenKey.Kind(curvePoint: point)?.publicKey == expected)
+        #expect(TokenKey.Kind(curvePoint: [0x04, 65] + point)?.publicKey == expected)
+        let edwards: [UInt8] = [0x04, 30] + [UInt8](repeating: 7, count: 30)
+        #expect(TokenKey.Kind(edwardsPoint: edwards)?.publicKey.bytes == edwards)
+        #expect(TokenKey.Kind(edwardsPoint: [0x04, 32] + edwards)?.publicKey.bytes == edwards)
+        let large = P384.Signing.PrivateKey().publicKey
+        #expect(
+            TokenKey.Kind(curvePoint: Array(large.x963Representation))?.publicKey
+                == TokenKey.Kind.p384(large).publicKey
+        )
+    }
+
+    @Test("what is no point is no key", arguments: [[], [0x04], [0x04, 0x01, 0x00], [UInt8](repeating: 4, count: 65)])
+    func none(value: [UInt8]) {
+        #expect(TokenKey.Kind(curvePoint: value)?.publicKey == nil)
+        #expect(TokenKey.Kind(edwardsPoint: value)?.publicKey == nil)
     }
 }
 

@@ -142,6 +142,28 @@ struct PassphraseTests {
         }
     }
 
+    @Test(
+        "what has passphrases has no PIN, and the terminal is asked",
+        arguments: 0..<2
+    )
+    func pins(attempt: Int) async throws {
+        let variables = ["NOTARY_ROOT_PASSPHRASE": "n", "DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE": "d"]
+        let others: [any PassphraseSource] = [
+            PassphraseDescriptor(-1), PassphraseFile(path: "/nonexistent"),
+            PassphraseCommand(["/bin/echo", "1111"], environment: [:]), EnvironmentPassphrases(variables),
+        ]
+        let request = PassphraseRequest(
+            purpose: .pin(token: "mine"),
+            keyID: Self.id,
+            role: .root,
+            attempt: attempt
+        )
+        #expect(try await PassphraseChain(others).passphrase(for: request) == nil)
+        let chain = PassphraseChain(others + [PassphrasePrompt(terminal: ScriptedTerminal(["1234"]))])
+        #expect(try await CachingPassphrases(chain).passphrase(for: request) == Passphrase("1234"))
+        #expect(request.unavailable.message.contains("HALLMARK_PKCS11_PIN"))
+    }
+
     @Test("a command learns what is wanted and prints it")
     func command() async throws {
         func command(_ script: String, timeout: Double = 60) -> PassphraseCommand {

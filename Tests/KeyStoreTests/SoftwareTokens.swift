@@ -13,6 +13,7 @@ enum SoftwareTokens {
     /// The labels of the tokens; a test has one of its own, because who has logged in stays so for the process.
     enum Label: String, CaseIterable {
         case kinds, imports, certificates, wrongPIN, removal, approval, store
+        case sharedID, replaced, mismatch, leftover, failure
     }
 
     /// Whether the tests can run. In CI they must.
@@ -55,11 +56,12 @@ enum SoftwareTokens {
         return environment
     }
 
-    static func token(_ label: Label?) throws -> HardwareToken {
+    /// - Parameter tries: those of another process, where wrong PINs before do not count.
+    static func token(_ label: Label?, tries: PINTries = .process) throws -> HardwareToken {
         guard let settings = try TokenSettings(environment: self.environment(label)) else {
             throw CocoaError(.featureUnsupported)
         }
-        return HardwareToken(settings)
+        return HardwareToken(settings, tries: tries)
     }
 }
 

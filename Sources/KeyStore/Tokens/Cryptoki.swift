@@ -97,12 +97,24 @@ struct CryptokiFailure: Error {
     static let alreadyLoggedIn: CK_RV = 0x100
     static let alreadyInitialized: CK_RV = 0x191
     static let curveNotSupported: CK_RV = 0x140
+    static let slotIDInvalid: CK_RV = 0x3
+    static let deviceError: CK_RV = 0x30
     static let deviceRemoved: CK_RV = 0x32
     static let tokenNotPresent: CK_RV = 0xE0
     static let tokenNotRecognized: CK_RV = 0xE1
 
     let function: String
     let value: CK_RV
+
+    /// Whether a token may have counted a wrong PIN.
+    var isWrongPIN: Bool { [Self.pinIncorrect, Self.pinInvalid, Self.pinLengthRange].contains(self.value) }
+
+    /// Whether one slot is of no use, which says nothing of the others.
+    var isOfOneSlot: Bool {
+        [
+            Self.tokenNotPresent, Self.tokenNotRecognized, Self.deviceRemoved, Self.deviceError, Self.slotIDInvalid,
+        ].contains(self.value)
+    }
 
     var name: String { Self.names[self.value] ?? "CKR_0x" + String(self.value, radix: 16) }
 

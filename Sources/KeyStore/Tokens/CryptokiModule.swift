@@ -14,7 +14,7 @@ final class CryptokiModule: @unchecked Sendable {
     let path: String
     private let functions: UnsafeMutablePointer<CK_FUNCTION_LIST>
     /// The one session of each slot. As long as it is open, the PIN need not be given again.
-    private let sessions = Mutex<[CK_ULONG: CK_ULONG]>([:])
+    private let sessions = Mutex<[CK_ULONG: (handle: CK_ULONG, slot: Slot)]>([:])
 
     private init(path: String) throws {
         self.path = path
@@ -75,6 +75,12 @@ final class CryptokiModule: @unchecked Sendable {
         let flags: CK_ULONG
 
         func has(_ flag: CK_ULONG) -> Bool { self.flags & flag != 0 }
+
+        /// Whether both are the same token, whatever its state.
+        func isToken(_ other: Slot) -> Bool {
+            self.serial == other.serial && self.label == other.label && self.model == other.model
+                && self.manufacturer == other.manufacturer
+        }
     }
 
     /// The tokens that are there now and made ready for use.
@@ -90,9 +96,7 @@ final class CryptokiModule: @unchecked Sendable {
                 do {
                     let slot = try self.information(number)
                     return slot.has(Cryptoki.TokenFlag.initialized) ? slot : nil
-                } catch let failure as CryptokiFailure
-                    where [CryptokiFailure.tokenNotPresent, CryptokiFailure.tokenNotRecognized].contains(failure.value)
-                {
+                } catch let failure as CryptokiFailure where failure.isOfOneSlot {
                     return nil
                 }
             }
@@ -100,8 +104,17 @@ final class CryptokiModule: @unchecked Sendable {
     }
 
     /// A slot's token as it is now: its flags change when a PIN was wrong.
+    /// - Throws: ``KeyStoreError`` with code `token` when another one is in its place.
     func refreshed(_ slot: Slot) throws -> Slot {
-        try self.sessions.withLock { _ in try self.information(slot.number) }
+        try self.sessions.withLock { _ in try self.current(slot) }
+    }
+
+    private func current(_ slot: Slot) throws -> Slot {
+        let now = try self.information(slot.number)
+        guard now.isToken(slot) else {
+            throw KeyStoreError(.token, "\(slot.uri) was taken out, and \(now.uri) is in its place")
+        }
+        return now
     }
 
     private func information(_ number: CK_ULONG) throws -> Slot {
@@ -126,6 +139,7 @@ final class CryptokiModule: @unchecked Sendable {
 
     /// Work on a token, while nobody else does any.
     /// - Parameter changes: whether objects are made or destroyed.
+    /// - Throws: ``KeyStoreError`` with code `token` when another token is in the slot than was seen there.
     func withSession<Result: Sendable>(
         _ slot: Slot,
         changes: Bool = false,
@@ -133,11 +147,19 @@ final class CryptokiModule: @unchecked Sendable {
     ) throws -> Result {
         try self.sessions.withLock { sessions in
             let number = slot.number
-            if let known = sessions[number], !self.isOpen(known) { sessions[number] = nil }
-            if sessions[number] == nil { sessions[number] = try self.open(number, flags: 0) }
-            guard let session = sessions[number] else { throw CryptokiFailure(function: "C_OpenSession", value: 6) }
+            if let known = sessions[number], !known.slot.isToken(slot) || !self.isOpen(known.handle) {
+                _ = try self.current(slot)
+                sessions[number] = nil
+            }
+            let session: CK_ULONG
+            if let known = sessions[number] {
+                session = known.handle
+            } else {
+                session = try self.open(slot, flags: 0)
+                sessions[number] = (session, slot)
+            }
             guard changes else { return try body(CryptokiSession(handle: session, functions: self.functions)) }
-            let writing = try self.open(number, flags: Cryptoki.Option.readWriteSession)
+            let writing = try self.open(slot, flags: Cryptoki.Option.readWriteSession)
             defer { _ = self.functions.pointee.C_CloseSession?(writing) }
             return try body(CryptokiSession(handle: writing, functions: self.functions))
         }
@@ -148,10 +170,17 @@ final class CryptokiModule: @unchecked Sendable {
         return self.functions.pointee.C_GetSessionInfo?(session, &info) == 0
     }
 
-    private func open(_ number: CK_ULONG, flags: CK_ULONG) throws -> CK_ULONG {
+    private func open(_ slot: Slot, flags: CK_ULONG) throws -> CK_ULONG {
         var session: CK_ULONG = 0
         try self.call("C_OpenSession", self.functions.pointee.C_OpenSession) {
-            $0(number, Cryptoki.Option.serialSession | flags, nil, nil, &session)
+            $0(slot.number, Cryptoki.Option.serialSession | flags, nil, nil, &session)
+        }
+        // From here on the session is one token's: it ends when that is taken out.
+        do {
+            _ = try self.current(slot)
+        } catch {
+            _ = self.functions.pointee.C_CloseSession?(session)
+            throw error
         }
         return session
     }

@@ -19,12 +19,15 @@ extension CryptokiSession {
 
     /// The private half of a key.
     /// - Throws: ``KeyStoreError`` with code `token` when it is not there, or not the only one of its identifier.
-    func privateKey(_ identifier: [UInt8], on slot: CryptokiModule.Slot) throws -> CK_ULONG {
+    func privateKey(_ identifier: [UInt8], of id: KeyID, on slot: CryptokiModule.Slot) throws -> CK_ULONG {
         let found = try self.objects(Cryptoki.ObjectClass.privateKey, withID: identifier)
         guard found.count == 1, let key = found.first else {
             throw KeyStoreError(
                 .token,
-                "\(slot.uri) has \(found.count) private keys for the public key with id \(Hexadecimal.encode(identifier))"
+                found.isEmpty
+                    ? "\(slot.uri) has only the public half of the key \(id); hallmark key remove --token \(id) clears it"
+                    : "\(slot.uri) has \(found.count) private keys with the CKA_ID \(Hexadecimal.encode(identifier)), which is that of "
+                        + "the key \(id): give each one of its own with the vendor's tool"
             )
         }
         return key
@@ -32,8 +35,37 @@ extension CryptokiSession {
 
     /// The public key with an identifier.
     func kind(withID identifier: [UInt8], publicKey: PublicKey) throws -> TokenKey.Kind? {
-        try self.objects(Cryptoki.ObjectClass.publicKey, withID: identifier).lazy
-            .compactMap { try? self.kind(of: $0) }.first { $0.publicKey == publicKey }
+        for object in try self.objects(Cryptoki.ObjectClass.publicKey, withID: identifier) {
+            if let kind = try self.kind(of: object), kind.publicKey == publicKey { return kind }
+        }
+        return nil
+    }
+
+    /// CKA_ID of the private halves that this session may see.
+    func privateIdentifiers() throws -> Set<[UInt8]> {
+        let wanted = [
+            Attribute(Cryptoki.Attribute.objectClass, Cryptoki.ObjectClass.privateKey),
+            Attribute(Cryptoki.Attribute.token, true),
+        ]
+        return Set(try self.objects(wanted).compactMap { try self.value(of: Cryptoki.Attribute.id, in: $0) })
+    }
+
+    /// Destroys both halves of a key, and nothing else.
+    /// - Throws: ``KeyStoreError`` with code `token` when other keys have the same identifier: nothing tells which half is whose.
+    func destroy(_ publicKey: PublicKey, withID identifier: [UInt8], on slot: CryptokiModule.Slot) throws {
+        let privateHalves = try self.objects(Cryptoki.ObjectClass.privateKey, withID: identifier)
+        let publicHalves = try self.objects(Cryptoki.ObjectClass.publicKey, withID: identifier)
+        guard privateHalves.count <= 1,
+            try publicHalves.allSatisfy({ try self.kind(of: $0)?.publicKey == publicKey })
+        else {
+            throw KeyStoreError(
+                .token,
+                "\(slot.uri) has other keys with the CKA_ID \(Hexadecimal.encode(identifier)) of \(publicKey.id): nothing is removed; "
+                    + "remove the right objects with the vendor's tool"
+            )
+        }
+        // The private half first: what is left after a failure is harmless.
+        for object in privateHalves + publicHalves { try self.destroy(object) }
     }
 
     /// Reads a public key; nil for one of a kind that signs nothing here.
@@ -46,23 +78,50 @@ extension CryptokiSession {
             else { return nil }
             return .rsa(key)
         case Cryptoki.KeyType.ec:
-            guard let point = try self.point(of: object) else { return nil }
-            if let key = try? P256.Signing.PublicKey(x963Representation: point) { return .p256(key) }
-            return (try? P384.Signing.PublicKey(x963Representation: point)).map { .p384($0) }
+            let point = try self.value(of: Cryptoki.Attribute.ecPoint, in: object)
+            return point.flatMap { TokenKey.Kind(curvePoint: $0) }
         case Cryptoki.KeyType.ecEdwards:
-            guard let point = try self.point(of: object) else { return nil }
-            return (try? Curve25519.Signing.PublicKey(rawRepresentation: point)).map { .ed25519($0) }
+            return try self.value(of: Cryptoki.Attribute.ecPoint, in: object).flatMap {
+                TokenKey.Kind(edwardsPoint: $0)
+            }
         default: return nil
         }
     }
+}
 
-    /// The point of an EC key: in an OCTET STRING as it should be, or bare as some tokens have it.
-    private func point(of object: CK_ULONG) throws -> [UInt8]? {
-        guard let value = try self.value(of: Cryptoki.Attribute.ecPoint, in: object) else { return nil }
-        if let node = try? DER.parse(value), let point = try? ASN1OctetString(derEncoded: node) {
-            return Array(point.bytes)
+extension TokenKey.Kind {
+    /// Reads CKA_EC_POINT of a key on P-256 or P-384.
+    init?(curvePoint value: [UInt8]) {
+        for point in Self.readings(ofPoint: value) {
+            if let key = try? P256.Signing.PublicKey(x963Representation: point) {
+                self = .p256(key)
+                return
+            }
+            if let key = try? P384.Signing.PublicKey(x963Representation: point) {
+                self = .p384(key)
+                return
+            }
         }
-        return value
+        return nil
+    }
+
+    /// Reads CKA_EC_POINT of an Ed25519 key.
+    init?(edwardsPoint value: [UInt8]) {
+        for point in Self.readings(ofPoint: value) {
+            if let key = try? Curve25519.Signing.PublicKey(rawRepresentation: point) {
+                self = .ed25519(key)
+                return
+            }
+        }
+        return nil
+    }
+
+    /// In an OCTET STRING as it should be, or bare as some tokens have it. A bare one may look like an OCTET STRING.
+    private static func readings(ofPoint value: [UInt8]) -> [[UInt8]] {
+        guard let node = try? DER.parse(value), let content = try? ASN1OctetString(derEncoded: node) else {
+            return [value]
+        }
+        return [Array(content.bytes), value]
     }
 }
 
@@ -114,13 +173,8 @@ extension CryptokiSession {
         label: TokenKeyLabel,
         identifier: [UInt8]
     ) throws -> TokenKey.Kind {
-        let common = Self.attributes(label: label, identifier: identifier)
         func make(_ mechanism: CK_ULONG, _ own: [Attribute]) throws -> TokenKey.Kind {
-            let object = try self.generate(mechanism, public: common.public + own, private: common.private)
-            guard let kind = try self.kind(of: object) else {
-                throw KeyStoreError(.token, "the token has made a key that cannot be read")
-            }
-            return kind
+            try self.generate(mechanism, own, label: label, identifier: identifier)
         }
         func onCurve(_ curve: ASN1ObjectIdentifier) throws -> TokenKey.Kind {
             try make(
@@ -160,6 +214,26 @@ extension CryptokiSession {
         }
     }
 
+    /// Makes a key pair, and leaves nothing behind when it cannot be used.
+    func generate(
+        _ mechanism: CK_ULONG,
+        _ own: [Attribute],
+        label: TokenKeyLabel,
+        identifier: [UInt8]
+    ) throws -> TokenKey.Kind {
+        let common = Self.attributes(label: label, identifier: identifier)
+        let pair = try self.generate(mechanism, public: common.public + own, private: common.private)
+        do {
+            guard let kind = try self.kind(of: pair.publicKey) else {
+                throw KeyStoreError(.token, "the token has made a key that cannot be read")
+            }
+            return kind
+        } catch {
+            for half in [pair.privateKey, pair.publicKey] { try? self.destroy(half) }
+            throw error
+        }
+    }
+
     /// Puts a key pair there.
     func store(_ material: PrivateKey.Material, label: TokenKeyLabel, identifier: [UInt8]) throws {
         let common = Self.attributes(label: label, identifier: identifier)
@@ -183,7 +257,7 @@ extension CryptokiSession {
         case .p521: throw KeyStoreError(.unsupported, "a P-521 key on a token: use P-256 or P-384")
         case .p256, .p384:
             guard let curve = material.curve, let scalar = material.scalar, let point = material.x963Point else {
-                return
+                throw KeyStoreError(.unsupported, "an EC key that has no curve")
             }
             let parameters = Attribute(Cryptoki.Attribute.ecParameters, try Self.parameters(curve))
             try put(

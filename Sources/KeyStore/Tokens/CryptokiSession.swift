@@ -41,8 +41,11 @@ struct CryptokiSession {
         _ attributes: [Attribute],
         _ body: (UnsafeMutablePointer<CK_ATTRIBUTE>, CK_ULONG) throws -> Result
     ) rethrows -> Result {
+        // Modules read numbers where they lie: each value begins where one may.
+        let alignment = MemoryLayout<CK_ULONG>.alignment
+        func padded(_ count: Int) -> Int { (count + alignment - 1) / alignment * alignment }
         let values = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: max(1, attributes.reduce(0) { $0 + $1.value.count }),
+            byteCount: max(1, attributes.reduce(0) { $0 + padded($1.value.count) }),
             alignment: 16
         )
         let start = UnsafeMutablePointer<CK_ATTRIBUTE>.allocate(capacity: max(1, attributes.count))
@@ -61,7 +64,7 @@ struct CryptokiSession {
                 value: place.baseAddress,
                 length: CK_ULONG(attribute.value.count)
             )
-            offset += attribute.value.count
+            offset += padded(attribute.value.count)
         }
         return try body(start, CK_ULONG(attributes.count))
     }
@@ -159,12 +162,12 @@ struct CryptokiSession {
     }
 
     /// Makes a key pair.
-    /// - Returns: the public half.
+    /// - Returns: both halves.
     func generate(
         _ mechanism: CK_ULONG,
         public publicAttributes: [Attribute],
         private privateAttributes: [Attribute]
-    ) throws -> CK_ULONG {
+    ) throws -> (publicKey: CK_ULONG, privateKey: CK_ULONG) {
         var mechanism = CK_MECHANISM(mechanism: mechanism, parameter: nil, parameterLength: 0)
         var (publicKey, privateKey): (CK_ULONG, CK_ULONG) = (0, 0)
         try self.withTemplate(publicAttributes) { publicTemplate, publicCount in
@@ -183,14 +186,19 @@ struct CryptokiSession {
                 }
             }
         }
-        return publicKey
+        return (publicKey, privateKey)
     }
 
     // MARK: - Signing
 
     /// Signs in one step.
-    /// - Parameter approval: the PIN, for a key that wants it for each use.
-    func sign(_ data: [UInt8], _ method: TokenSigningMethod, key: CK_ULONG, approval: Passphrase?) throws -> [UInt8] {
+    /// - Parameter approval: for a key that wants the PIN for each use.
+    func sign(
+        _ data: [UInt8],
+        _ method: TokenSigningMethod,
+        key: CK_ULONG,
+        approval: TokenKey.Approval?
+    ) throws -> [UInt8] {
         var parameters = CK_RSA_PKCS_PSS_PARAMS(
             hash: Cryptoki.Mechanism.sha256,
             mask: Cryptoki.Mechanism.maskSHA256,
@@ -204,10 +212,18 @@ struct CryptokiSession {
             }
             try self.call("C_SignInit", self.functions.pointee.C_SignInit) { $0(self.handle, &mechanism, key) }
         }
-        if let approval { try self.logIn(approval, as: Cryptoki.Option.contextSpecific) }
         var data = data
         var length = CK_ULONG(2048)
         var signature = [UInt8](repeating: 0, count: Int(length))
+        if let approval {
+            do {
+                try self.logIn(approval.pin, as: Cryptoki.Option.contextSpecific)
+            } catch {
+                // It ends what was begun, and fails: without that, nothing could be signed in this session any more.
+                _ = self.functions.pointee.C_Sign?(self.handle, &data, CK_ULONG(data.count), &signature, &length)
+                throw error
+            }
+        }
         try self.call("C_Sign", self.functions.pointee.C_Sign) {
             $0(self.handle, &data, CK_ULONG(data.count), &signature, &length)
         }

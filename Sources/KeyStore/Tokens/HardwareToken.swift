@@ -8,9 +8,6 @@ package import TUF
 ///
 /// Who holds the token is asked for its PIN once in a process. A wrong PIN is never tried so often that the token locks.
 package final class HardwareToken: Sendable {
-    /// Wrong PINs after which nobody is asked again, where the token does not say how many it still takes.
-    private static let maximumAttempts = 2
-
     /// A key on a token, as everybody can see it. Its label is not protected.
     package struct Key: Sendable, Hashable {
         /// The bare public key.
@@ -27,27 +24,39 @@ package final class HardwareToken: Sendable {
 
     /// Which token.
     package let settings: TokenSettings
+    private let tries: PINTries
 
     /// - Parameter settings: which token. Nothing is loaded before it is needed.
-    package init(_ settings: TokenSettings) {
+    package convenience init(_ settings: TokenSettings) {
+        self.init(settings, tries: .process)
+    }
+
+    init(_ settings: TokenSettings, tries: PINTries) {
         self.settings = settings
+        self.tries = tries
     }
 
     // MARK: - Reading
 
     /// The keys that can sign here, in the order of their ids; none when the token is not there. Needs no PIN.
     /// - Throws: ``KeyStoreError`` with code `token` when the module cannot be used, or several tokens are there and none was named.
-    package func keys() async throws -> [Key] {
+    package func keys() async throws -> [Key] { try await self.keys(leftovers: false) }
+
+    /// - Parameter leftovers: whether public halves whose private ones are known to be missing count.
+    private func keys(leftovers: Bool) async throws -> [Key] {
         try await self.work { module in
             guard let slot = try self.slot(in: module) else { return [] }
             return try module.withSession(slot) { session in
+                // Before somebody has logged in, private halves do not show.
+                let signing = try !leftovers && session.isLoggedIn ? session.privateIdentifiers() : nil
                 let wanted: [CryptokiSession.Attribute] = [
                     .init(Cryptoki.Attribute.objectClass, Cryptoki.ObjectClass.publicKey),
                     .init(Cryptoki.Attribute.token, true),
                 ]
                 return try session.objects(wanted).compactMap { object in
                     guard let kind = try session.kind(of: object),
-                        let identifier = try session.value(of: Cryptoki.Attribute.id, in: object), !identifier.isEmpty
+                        let identifier = try session.value(of: Cryptoki.Attribute.id, in: object), !identifier.isEmpty,
+                        signing?.contains(identifier) ?? true
                     else { return nil }
                     let label = TokenKeyLabel(
                         String(
@@ -74,30 +83,59 @@ package final class HardwareToken: Sendable {
     package func key(_ id: KeyID, passphrases: some PassphraseSource) async throws -> any UnlockedKey {
         let key = try await self.required(id)
         let pin = try await self.logIn(key.slot, keyID: id, role: key.role, passphrases)
+        return try await self.unlocked(key, pin: pin, passphrases)
+    }
+
+    /// A key whose user is logged in.
+    /// - Parameter pin: the PIN, if it is known.
+    private func unlocked(
+        _ key: Key,
+        pin: Passphrase?,
+        _ passphrases: some PassphraseSource
+    ) async throws -> TokenKey {
+        let id = key.publicKey.id
         let (kind, needsApproval) = try await self.work { module in
             try module.withSession(key.slot) { session in
-                let object = try session.privateKey(key.identifier, on: key.slot)
+                let object = try session.privateKey(key.identifier, of: id, on: key.slot)
                 let approval = try session.value(of: Cryptoki.Attribute.alwaysAuthenticate, in: object)
                 return (try session.kind(withID: key.identifier, publicKey: key.publicKey), approval == [1])
             }
         }
         guard let kind else { throw self.notFound(id) }
-        var approval: Passphrase?
-        if needsApproval {
+        var approval: TokenKey.Approval?
+        if needsApproval, key.slot.has(Cryptoki.TokenFlag.protectedAuthenticationPath) {
+            approval = TokenKey.Approval(pin: nil)
+        } else if needsApproval {
             let request = PassphraseRequest(purpose: .pin(token: key.slot.label), keyID: id, role: key.role)
-            if let pin { approval = pin } else { approval = try await self.pin(for: request, passphrases) }
-            guard approval != nil else { throw request.unavailable }
+            var known = pin
+            if known == nil { known = try await self.pin(for: request, passphrases) }
+            guard let known else { throw request.unavailable }
+            approval = TokenKey.Approval(pin: known)
         }
         return TokenKey(kind: kind, token: self, slot: key.slot, identifier: key.identifier, approval: approval)
     }
 
     func sign(_ data: [UInt8], _ method: TokenSigningMethod, with key: TokenKey) async throws -> [UInt8] {
-        try await self.work { module in
-            if key.approval != nil { try Self.refuseRisk(module.refreshed(key.slot)) }
-            return try module.withSession(key.slot) { session in
-                let object = try session.privateKey(key.identifier, on: key.slot)
-                return try session.sign(data, method, key: object, approval: key.approval)
+        let tries = self.tries
+        let id = key.publicKey.id
+        return try await self.work { module in
+            func signature() throws -> [UInt8] {
+                try module.withSession(key.slot) { session in
+                    guard try !key.slot.has(Cryptoki.TokenFlag.loginRequired) || session.isLoggedIn else {
+                        throw KeyStoreError(
+                            .token,
+                            "nobody is logged in to \(key.slot.uri) any more; was it taken out? Start again"
+                        )
+                    }
+                    let object = try session.privateKey(key.identifier, of: id, on: key.slot)
+                    return try session.sign(data, method, key: object, approval: key.approval)
+                }
             }
+            guard key.approval != nil else { return try signature() }
+            guard let signature = try tries.attempt(key.slot, in: module, signature) else {
+                throw PINTries.wrongPIN(key.slot)
+            }
+            return signature
         }
     }
 
@@ -115,16 +153,25 @@ package final class HardwareToken: Sendable {
         let label = try TokenKeyLabel(role: role, gun: gun)
         let identifier = randomBytes(20)
         let slot = try await self.requiredSlot()
-        _ = try await self.logIn(slot, keyID: KeyID(""), role: role, passphrases)
+        let pin = try await self.logIn(slot, keyID: KeyID(""), role: role, passphrases)
         let kind = try await self.work { module in
             try module.withSession(slot, changes: true) { session in
                 try session.generate(algorithm, label: label, identifier: identifier)
             }
         }
-        return TokenKey(kind: kind, token: self, slot: slot, identifier: identifier, approval: nil)
+        let key = Key(
+            publicKey: kind.publicKey,
+            role: label.role,
+            gun: label.gun,
+            location: slot.uri,
+            slot: slot,
+            identifier: identifier
+        )
+        // The token may have its own mind about what its keys ask for.
+        return try await self.unlocked(key, pin: pin, passphrases)
     }
 
-    /// Puts a key on the token. Whatever else holds it still does.
+    /// Puts a key on the token, and proves that it signs there. Whatever else holds it still does.
     /// - Throws: as ``generate(_:role:gun:passphrases:)``.
     package func add(
         _ key: PrivateKey,
@@ -135,17 +182,17 @@ package final class HardwareToken: Sendable {
         let label = try TokenKeyLabel(role: role, gun: gun)
         let slot = try await self.requiredSlot()
         let id = key.publicKey.id
-        if let known = try await self.keys().first(where: { $0.publicKey.id == id }) {
+        if let known = try await self.keys(leftovers: true).first(where: { $0.publicKey.id == id }) {
             throw KeyStoreError(.token, "the key \(id) is on \(known.location) already; remove it there first")
         }
-        _ = try await self.logIn(slot, keyID: id, role: role, passphrases)
+        let pin = try await self.logIn(slot, keyID: id, role: role, passphrases)
         let identifier = randomBytes(20)
         try await self.work { module in
             try module.withSession(slot, changes: true) { session in
                 try session.store(key.material, label: label, identifier: identifier)
             }
         }
-        return Key(
+        let stored = Key(
             publicKey: key.publicKey,
             role: label.role,
             gun: label.gun,
@@ -153,19 +200,30 @@ package final class HardwareToken: Sendable {
             slot: slot,
             identifier: identifier
         )
+        do {
+            _ = try await self.unlocked(stored, pin: pin, passphrases).sign(randomBytes(32))
+        } catch {
+            try? await self.destroy(stored)
+            throw error
+        }
+        return stored
     }
 
     /// Destroys a key on the token.
-    /// - Throws: ``KeyStoreError`` with code `notFound`, `token`, or whatever the source throws.
+    /// - Throws: ``KeyStoreError`` with code `notFound`, `token` (also when other keys cannot be told from it), or whatever the source
+    ///   throws.
     package func remove(_ id: KeyID, passphrases: some PassphraseSource) async throws {
-        let key = try await self.required(id)
+        guard let key = try await self.keys(leftovers: true).first(where: { $0.publicKey.id == id }) else {
+            throw self.notFound(id)
+        }
         _ = try await self.logIn(key.slot, keyID: id, role: key.role, passphrases)
+        try await self.destroy(key)
+    }
+
+    private func destroy(_ key: Key) async throws {
         try await self.work { module in
             try module.withSession(key.slot, changes: true) { session in
-                // The private half first: what is left after a failure is harmless.
-                for kind in [Cryptoki.ObjectClass.privateKey, Cryptoki.ObjectClass.publicKey] {
-                    for object in try session.objects(kind, withID: key.identifier) { try session.destroy(object) }
-                }
+                try session.destroy(key.publicKey, withID: key.identifier, on: key.slot)
             }
         }
     }
@@ -183,23 +241,17 @@ package final class HardwareToken: Sendable {
         guard slot.has(Cryptoki.TokenFlag.loginRequired) else { return nil }
         if try await self.work({ module in try module.withSession(slot) { try $0.isLoggedIn } }) { return nil }
         if slot.has(Cryptoki.TokenFlag.protectedAuthenticationPath) {
-            try await self.work { module in try module.withSession(slot) { try $0.logIn(nil) } }
+            guard try await self.accepts(nil, slot) else { throw PINTries.wrongPIN(slot) }
             return nil
         }
         var request = PassphraseRequest(purpose: .pin(token: slot.label), keyID: keyID, role: role)
+        // As often as the tries that are left allow.
         while true {
-            try Self.refuseRisk(try await self.work { try $0.refreshed(slot) })
+            let tries = self.tries
+            try await self.work { try tries.check(slot, in: $0) }
             guard let pin = try await self.pin(for: request, passphrases) else { throw request.unavailable }
             if try await self.accepts(pin, slot) { return pin }
             request.attempt += 1
-            let after = try await self.work { try $0.refreshed(slot) }
-            try Self.refuseRisk(after)
-            guard !after.has(Cryptoki.TokenFlag.pinCountLow), request.attempt < Self.maximumAttempts else {
-                throw KeyStoreError(
-                    .attemptsExceeded,
-                    "the PIN of \(slot.uri) is wrong; it is not tried again now, so that the token does not lock"
-                )
-            }
         }
     }
 
@@ -212,31 +264,13 @@ package final class HardwareToken: Sendable {
         return pin
     }
 
-    private func accepts(_ pin: Passphrase, _ slot: CryptokiModule.Slot) async throws -> Bool {
-        try await self.work { module in
-            do {
+    private func accepts(_ pin: Passphrase?, _ slot: CryptokiModule.Slot) async throws -> Bool {
+        let tries = self.tries
+        return try await self.work { module in
+            try tries.attempt(slot, in: module) {
                 try module.withSession(slot) { try $0.logIn(pin) }
                 return true
-            } catch let failure as CryptokiFailure
-                where [
-                    CryptokiFailure.pinIncorrect, CryptokiFailure.pinInvalid, CryptokiFailure.pinLengthRange,
-                ].contains(failure.value)
-            {
-                return false
-            }
-        }
-    }
-
-    /// Stops before the try that might lock the token.
-    private static func refuseRisk(_ slot: CryptokiModule.Slot) throws {
-        guard !slot.has(Cryptoki.TokenFlag.pinLocked) else {
-            throw KeyStoreError(.token, "the PIN of \(slot.uri) is locked; unlock it with the vendor's tool")
-        }
-        guard !slot.has(Cryptoki.TokenFlag.pinFinalTry) else {
-            throw KeyStoreError(
-                .token,
-                "\(slot.uri) takes one more PIN only before it locks; log in with the vendor's tool, which resets that, or set a new PIN"
-            )
+            } ?? false
         }
     }
 

@@ -28,13 +28,19 @@ package struct TokenKey: UnlockedKey {
         }
     }
 
+    /// What a key wants that asks for the PIN for each use.
+    struct Approval: Sendable {
+        /// Nil where it is typed at the token.
+        let pin: Passphrase?
+    }
+
     let kind: Kind
     let token: HardwareToken
     let slot: CryptokiModule.Slot
     /// CKA_ID of both halves.
     let identifier: [UInt8]
-    /// The PIN, for a key that wants it for each use.
-    let approval: Passphrase?
+    /// Nil for a key that signs as long as its user is logged in.
+    let approval: Approval?
 
     /// The bare public key.
     package var publicKey: PublicKey { self.kind.publicKey }
@@ -44,20 +50,35 @@ package struct TokenKey: UnlockedKey {
     package func sign(_ message: [UInt8]) async throws -> Signature {
         let digest = Array(SHA256.hash(data: message))
         let key = self.publicKey
-        switch self.kind {
-        case .p256, .p384:
-            return Signature(keyID: key.id, method: .ecdsa, bytes: try await self.sign(digest, .ecdsa))
-        case .rsa: return Signature(keyID: key.id, method: .rsaPSS, bytes: try await self.sign(digest, .rsaPSS))
-        case .ed25519: return Signature(keyID: key.id, method: .eddsa, bytes: try await self.sign(message, .eddsa))
-        }
+        let signature =
+            switch self.kind {
+            case .p256, .p384:
+                Signature(keyID: key.id, method: .ecdsa, bytes: try await self.sign(digest, .ecdsa))
+            case .rsa: Signature(keyID: key.id, method: .rsaPSS, bytes: try await self.sign(digest, .rsaPSS))
+            case .ed25519: Signature(keyID: key.id, method: .eddsa, bytes: try await self.sign(message, .eddsa))
+            }
+        // Only CKA_ID says that the two halves belong together, and anybody can write that.
+        guard key.isValid(signature, for: message) else { throw self.mismatch }
+        return signature
+    }
+
+    private var mismatch: KeyStoreError {
+        KeyStoreError(
+            .token,
+            "what \(self.slot.uri) signs with the key \(self.publicKey.id), its public half does not verify: they do not belong together"
+        )
     }
 
     /// Signs a message by a scheme of TUF's format.
     /// - Throws: ``KeyStoreError`` with code `token`.
     package func sign(_ message: [UInt8], scheme: SignatureScheme) async throws -> Signature {
-        guard case .p384 = self.kind, scheme == .ecdsaP384 else { return try await self.sign(message) }
-        let digest = Array(SHA384.hash(data: message))
-        return Signature(keyID: self.publicKey.id, method: .ecdsa, bytes: try await self.sign(digest, .ecdsa))
+        guard case .p384(let key) = self.kind, scheme == .ecdsaP384 else { return try await self.sign(message) }
+        let digest = SHA384.hash(data: message)
+        let bytes = try await self.sign(Array(digest), .ecdsa)
+        guard let value = try? P384.Signing.ECDSASignature(rawRepresentation: bytes),
+            key.isValidSignature(value, for: digest)
+        else { throw self.mismatch }
+        return Signature(keyID: self.publicKey.id, method: .ecdsa, bytes: bytes)
     }
 
     private func sign(_ data: [UInt8], _ method: TokenSigningMethod) async throws -> [UInt8] {

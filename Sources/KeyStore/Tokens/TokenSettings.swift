@@ -89,7 +89,7 @@ package struct TokenSettings: Sendable, Hashable {
                 guard known.contains(name) else {
                     throw refuse(
                         name.hasPrefix("pin-")
-                            ? "a PIN comes from \(self.pinVariable), a file, a command or a terminal"
+                            ? "a PIN comes from \(self.pinVariable) or a terminal"
                             : "\(name) does not choose a token: token, serial, manufacturer, model and slot-id do"
                     )
                 }

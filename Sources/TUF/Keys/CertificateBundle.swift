@@ -202,7 +202,11 @@ private struct RootCertificateFields {
     }
 
     /// The certificate as metadata lists it.
+    /// - Throws: ``TUFError`` with code `invalidKey` when the key that signed it is not the one in it.
     func listed(_ certificate: Certificate) throws -> PublicKey {
+        guard certificate.publicKey.isValidSignature(certificate.signature, for: certificate) else {
+            throw TUFError(.invalidKey, role: .root, "the root certificate is not signed by its own key")
+        }
         let pem = try certificate.serializeAsPEM().pemString
         return PublicKey(type: self.isRSA ? .rsaX509 : .ecdsaX509, bytes: Array((pem + "\n").utf8))
     }

@@ -46,7 +46,7 @@ struct KeyImport: AsyncParsableCommand {
         let store = try await self.trust.settings.keyStore()
         let passphrases = self.trust.passphrases
         var report = Report()
-        for path in self.files {
+        files: for path in self.files {
             do {
                 let bytes = try await BlockingWork.run {
                     try DurableFile.read(path.expandingTilde, limit: PEMBlock.maximumFileSize)
@@ -59,6 +59,8 @@ struct KeyImport: AsyncParsableCommand {
                     } catch let error as KeyStoreError {
                         let place = keys.count > 1 ? "key \(index + 1): " : ""
                         report.failures.append(.init(file: path, reason: place + error.message))
+                        // Each further key would cost the token another try.
+                        if self.token, [.attemptsExceeded, .passphraseUnavailable].contains(error.code) { break files }
                     }
                 }
             } catch {
