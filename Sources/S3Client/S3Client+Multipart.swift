@@ -122,7 +122,12 @@ extension S3Client {
                 + "</CompleteMultipartUpload>"
         )
         request.timeout = Self.completionTimeout
-        _ = try await self.sendForXML(request, expecting: "CompleteMultipartUploadResult")
+        // Clients that read no root element have let storage get away with the other name.
+        _ = try await self.sendForXML(
+            request,
+            expecting: "CompleteMultipartUploadResult",
+            or: "CompleteMultipartUploadResponse"
+        )
     }
 
     /// Drops a multipart upload and its parts; one that is not there is no error.

@@ -154,13 +154,16 @@ extension S3Client {
     }
 
     /// Sends a request and reads the whole reply, again if it must.
+    /// - Parameters:
+    ///   - root: the element that the protocol names.
+    ///   - other: another one that storage is known to send in its place.
     /// - Throws: ``S3Error``; `invalidReply` when the reply is too long or not XML.
-    func sendForXML(_ request: S3Request, expecting root: String) async throws -> XMLNode {
+    func sendForXML(_ request: S3Request, expecting root: String, or other: String? = nil) async throws -> XMLNode {
         let (_, document) = try await self.repeating(request) { reply in
             let document = try await self.document(reply, request)
             // Some operations begin to answer before they know how they end.
             if let error = S3ErrorDocument(document) { throw self.error(reply.status.code, error, request) }
-            guard document.name == root else {
+            guard document.name == root || document.name == other else {
                 throw self.invalid(request, "the reply is a \(document.name.printable(limit: 60)), not a \(root)")
             }
             return document

@@ -110,6 +110,25 @@ struct S3ClientTests {
         }
     }
 
+    @Test("parts are joined though the reply's root element has another name, but not any")
+    func otherRoot() async throws {
+        try await BucketServer.withClient { client, bucket in
+            for (name, isTaken) in [("CompleteMultipartUploadResponse", true), ("html", false)] {
+                bucket.intercept { request, _ in
+                    guard request.method == .POST else { return nil }
+                    return BucketReply(.ok, body: Array("<\(name)/>".utf8))
+                }
+                let result: S3Error? = await {
+                    do {
+                        try await client.completeMultipartUpload("a", upload: "b", parts: [])
+                        return nil
+                    } catch { return error as? S3Error }
+                }()
+                #expect(result?.code == (isTaken ? nil : .invalidReply))
+            }
+        }
+    }
+
     @Test("bytes for which there is no memory are kept in a file, sent as often as they must, and leave nothing")
     func spilled() async throws {
         let directory = NSTemporaryDirectory() + "payload-" + UUID().uuidString

@@ -95,8 +95,14 @@ struct EmbeddedServer {
         let page = try await operations.page(fronts)
         parts.services += (page?.services ?? []) + fronts.services
         let signer = try await Self.openSigner(&parts)
-        if services.contains(.registry) { try await Self.openRegistry(fronts, &parts) }
-        if services.contains(.server), let signer { try await Self.openTrustServer(signer, fronts, &parts) }
+        do {
+            if services.contains(.registry) { try await Self.openRegistry(fronts, &parts) }
+            if services.contains(.server), let signer { try await Self.openTrustServer(signer, fronts, &parts) }
+        } catch {
+            // The client of an S3 storage must not go without.
+            try? await parts.registry?.close()
+            throw error
+        }
         tokens?.announce(registry: parts.registryURL, server: parts.trustServerURL)
         return EmbeddedServer(
             directory: directory,
@@ -145,10 +151,16 @@ struct EmbeddedServer {
         let database = try await Self.database(.registry, &parts)
         let directory = settings[ServeSettings.data].expandingTilde
         let storage = try await Self.storage(directory, database, parts)
-        if storage != nil, !(database is PostgreSQLDatabase) {
-            parts.claims.append(try ServiceClaim("registry", in: directory))
+        let registry: Registry
+        do {
+            if storage != nil, !(database is PostgreSQLDatabase) {
+                parts.claims.append(try ServiceClaim("registry", in: directory))
+            }
+            registry = try await Self.registry(directory, database, storage, parts)
+        } catch {
+            try? await storage?.close()
+            throw error
         }
-        let registry = try await Self.registry(directory, database, storage, parts)
         let server = HTTPServer(
             configuration: parts.operations.measured(fronts.registry, as: .registry),
             responder: parts.tokens?.responder(before: registry.responder, isSecure: settings[RegistrySettings.usesTLS])
