@@ -76,7 +76,8 @@ chunk one small 0 60000
 chunk two small 60000 40000
 end one small
 is_whole two small
-equal "$(s3_keys | wc -l)" 2 "how many objects there are"
+# Two blobs, and the name of the storage.
+equal "$(s3_keys | wc -l)" 3 "how many objects there are"
 equal "$(s3_open_uploads)" 0 "how many open multipart uploads there are"
 
 step "an instance is killed in the middle of a streamed upload, and the other goes on"
