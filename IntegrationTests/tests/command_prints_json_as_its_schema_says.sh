@@ -91,6 +91,8 @@ prints docker-status as alice hallmark docker status
 step "what serves"
 prints config-check as alice hallmark config check
 prints config-show as alice hallmark config show
+prints client-check as alice hallmark client check
+prints client-show as alice hallmark client show example.com/tools/other
 HALLMARK_USER_PASSWORD="a secret" succeeds hallmark user add alice --users users --cost 4
 prints user-list as alice hallmark user list --users users
 prints backup as alice hallmark backup --data "$HALLMARK_DATA" backups --with-passphrase
