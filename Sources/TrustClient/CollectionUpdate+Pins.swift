@@ -29,7 +29,9 @@ extension CollectionUpdate {
 
     /// The rules under which a root is accepted as the first; nil when none of its keys is pinned.
     private func pinnedTrust(_ root: [UInt8]) async throws -> RootTrust? {
-        let keys = try UnverifiedMetadata(root, format: .notary).claimedRootKeys()
+        let metadata = try UnverifiedMetadata(root, format: .notary)
+        // A key that is listed has said nothing; one that has signed has.
+        let keys = try metadata.claimedRootKeys().filter { metadata.isSigned(by: $0) }
         let admitted = await self.client.pins.admitted(keys, at: self.pinTime)
         guard !admitted.isEmpty else { return nil }
         var trust = RootTrust(gun: self.client.gun.text, anchor: .keyIDs(Set(admitted.map(\.id))))
@@ -55,9 +57,8 @@ extension CollectionUpdate {
             guard size <= Self.walkLimit else {
                 throw TUFError(.tooLarge, role: .root, "its older versions have more than \(Self.walkLimit) bytes")
             }
-            guard try UnverifiedMetadata(bytes, format: .notary).claimedVersion == older else {
-                throw TUFError(.mismatch, role: .root, "asked for version \(older), the server sent another")
-            }
+            // Nothing has been vouched for yet: what is not the version that was asked for leads nowhere.
+            guard try UnverifiedMetadata(bytes, format: .notary).claimedVersion == older else { return nil }
             chain.append(bytes)
             if let trust = try await self.pinnedTrust(bytes) { return (trust, chain.reversed()) }
         }
@@ -72,7 +73,7 @@ extension CollectionUpdate {
         return TUFError(
             .untrustedRoot,
             role: .root,
-            "no root key of \(self.client.gun) is pinned, nor does an older root that is lead to it: it has "
+            "no root key of \(self.client.gun) is pinned and has signed it, nor does an older root lead to it: it has "
                 + "\(keys.joined(separator: ", ")); \(pins)"
         )
     }
@@ -81,8 +82,11 @@ extension CollectionUpdate {
     /// wrong first use must not go unheard, and where the pin binds it ends here.
     mutating func checkKnownRoot() async throws {
         guard !self.client.pins.isEmpty, self.firstUse == nil, let root = self.trusted.root else { return }
-        let keys = try root.payload.keys(of: .root).keys
-        guard await self.client.pins.admitted(keys, at: self.pinTime).isEmpty else { return }
+        // Anybody can list a key that others pin: those count that are in the collection's name and have signed.
+        let keys = try self.client.trust.keys(of: root.payload).keys
+        let metadata = try UnverifiedMetadata(root.bytes, format: .notary)
+        let signers = keys.filter { metadata.isSigned(by: $0) }
+        guard await self.client.pins.admitted(signers, at: self.pinTime).isEmpty else { return }
         let note = PinNote(root: root.bytes, pins: self.client.pins)
         if try await self.client.cache.pinNote(of: self.client.gun) == note.bytes { return }
         if (try? await self.isLedToFromPinnedRoot(root.bytes)) == true {

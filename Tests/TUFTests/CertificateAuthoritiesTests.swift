@@ -20,6 +20,7 @@ struct CertificateAuthoritiesTests {
             by issuer: Issued? = nil,
             isAuthority: Bool = false,
             usages: [ExtendedKeyUsage.Usage]? = nil,
+            keyUsage: KeyUsage? = nil,
             from: TimeInterval = -10,
             to: TimeInterval = 86400
         ) throws {
@@ -41,6 +42,7 @@ struct CertificateAuthoritiesTests {
                             : BasicConstraints.notCertificateAuthority
                     )
                     if let usages { try ExtendedKeyUsage(usages) }
+                    if let keyUsage { Critical(keyUsage) }
                 },
                 issuerPrivateKey: issuer.map { Certificate.PrivateKey($0.key) } ?? own
             )
@@ -66,6 +68,25 @@ struct CertificateAuthoritiesTests {
         #expect(try await !self.vouches([other], for: leaf, middle))
         #expect(try await self.vouches([other, root], for: leaf, middle))
         #expect(try await !self.vouches([root], for: Issued(Fixture.gun)))
+    }
+
+    @Test("several intermediates of one name are not tried in every order")
+    func namesakes() async throws {
+        let root = try Issued("Root CA", isAuthority: true)
+        let middle = try Issued("Middle CA", by: root, isAuthority: true)
+        let other = try Issued("Middle CA", by: root, isAuthority: true)
+        let leaf = try Issued(Fixture.gun, by: middle)
+        #expect(try await !self.vouches([root], for: leaf, middle, other))
+        #expect(try await self.vouches([root], for: leaf, middle, Issued("Another CA", by: root, isAuthority: true)))
+    }
+
+    @Test("an issuer whose key is for something else is none", arguments: [true, false])
+    func keyUsage(signsCertificates: Bool) async throws {
+        let root = try Issued("Root CA", isAuthority: true)
+        let use = KeyUsage(digitalSignature: true, keyCertSign: signsCertificates)
+        let middle = try Issued("Middle CA", by: root, isAuthority: true, keyUsage: use)
+        let leaf = try Issued(Fixture.gun, by: middle, keyUsage: KeyUsage(digitalSignature: true))
+        #expect(try await self.vouches([root], for: leaf, middle) == signsCertificates)
     }
 
     @Test("a leaf that issues another is no authority")

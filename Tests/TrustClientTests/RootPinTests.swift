@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import KeyStore
 import NotaryAPI
 import TUF
 import Testing
@@ -86,7 +87,7 @@ struct RootPinTests {
                 role == .root && reference == .version(2) ? newest : nil
             }
             #expect(
-                await refusal { _ = try await self.client(scenario, "a", [self.pin(old)]).update() }?.code == .rollback
+                await refusal { _ = try await self.client(scenario, "a", [self.pin(old)]).update() }?.code == .signature
             )
             scenario.server.behave()
             scenario.server.forget(.root, 2)
@@ -121,6 +122,40 @@ struct RootPinTests {
             let loaded = try await self.client(scenario, "reader", [self.pin([other], isBinding: false)]).update()
             let isWarned = loaded.warnings.contains { if case .rootNotPinned = $0 { true } else { false } }
             #expect(isWarned)
+        }
+    }
+
+    @Test("a key that a root only lists, and that has not signed it, meets no pin")
+    func listedOnly() async throws {
+        try await Scenario.with { scenario in
+            let bytes = try #require(scenario.server.current(.root))
+            let own = try #require(try UnverifiedMetadata(bytes, format: .notary).claimedRootKeys().first)
+            let available = try await scenario.keys.available()
+            let signer = try #require(available.first { $0.role == .root })
+            let other = try await PrivateKey.generate(.p256)
+            let pinned = try PublicKey.rootCertificate(
+                for: scenario.gun.text,
+                signedBy: other.certificateKey,
+                at: scenario.clock.now
+            )
+            // Who has made the root lists somebody else's certificate in it, which is public.
+            var root = try Root(try JSONParser.parse(bytes)["signed"] ?? .null, format: .notary)
+            root.version += 1
+            root.keys[pinned.id.text] = pinned
+            root.roles[.root] = RoleDefinition(keyIDs: [own.id, pinned.id])
+            let key = try ListedPrivateKey(try scenario.keys.privateKey(signer.id), as: own)
+            let forged = try await root.signed(by: [key], format: .notary).bytes
+            try await scenario.server.upload([MetadataUpload(role: .root, bytes: forged)], to: scenario.gun)
+            _ = try await scenario.client().update()
+            #expect(scenario.kept()["root.json"] == forged)
+            for name in ["reader", "newcomer"] {
+                let error = await refusal {
+                    _ = try await self.client(scenario, name, [self.pin([pinned.id])]).update()
+                }
+                #expect(error?.code == .signature, "\(name)")
+            }
+            // Whose key has signed is let in.
+            _ = try await self.client(scenario, "reader", [self.pin([own.id])]).update()
         }
     }
 

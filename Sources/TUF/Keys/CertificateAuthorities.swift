@@ -42,6 +42,9 @@ package struct CertificateAuthorities: Sendable, Hashable {
     /// which Notary takes, signing code is enough: it says more nearly what a root certificate is for.
     package func vouch(for key: PublicKey, at now: Date) async -> Bool {
         guard key.type.isCertificate, let bundle = try? CertificateBundle(pem: key.bytes) else { return false }
+        // Intermediates of one name would be tried in every order, and there are more of these than anybody can wait for.
+        let intermediates = bundle.certificates.dropFirst()
+        guard Set(intermediates.map(\.subject)).count == intermediates.count else { return false }
         var roots: [Certificate] = []
         for authority in self.certificates where Self.isFit(authority, at: now) { roots.append(authority) }
         guard !roots.isEmpty else { return false }
@@ -51,7 +54,7 @@ package struct CertificateAuthorities: Sendable, Hashable {
         }
         let result = await verifier.validate(
             leaf: bundle.first,
-            intermediates: CertificateStore(bundle.certificates.dropFirst())
+            intermediates: CertificateStore(intermediates)
         )
         if case .validCertificate = result { return true }
         return false
@@ -67,19 +70,26 @@ package struct CertificateAuthorities: Sendable, Hashable {
     }
 }
 
-/// Refuses chains whose certificates have no purpose in common that suits a root.
+/// Refuses chains whose certificates have no purpose in common that suits a root, that are signed with SHA-1, or issued by keys that
+/// are for something else.
 private struct RootKeyUsagePolicy: VerifierPolicy {
     let verifyingCriticalExtensions: [ASN1ObjectIdentifier] = [.X509ExtensionID.extendedKeyUsage]
 
     func chainMeetsPolicyRequirements(chain: UnverifiedCertificateChain) async -> PolicyEvaluationResult {
         var isForServers = true
         var isForCode = true
-        for certificate in chain {
+        for (depth, certificate) in chain.enumerated() {
+            guard certificate.signatureAlgorithm != .sha1WithRSAEncryption else {
+                return .failsToMeetPolicy(reason: "a certificate is signed with SHA-1")
+            }
             let usage: ExtendedKeyUsage?
             do {
                 usage = try certificate.extensions.extendedKeyUsage
+                if depth > 0, let keyUsage = try certificate.extensions.keyUsage, !keyUsage.keyCertSign {
+                    return .failsToMeetPolicy(reason: "an issuer's key is not for signing certificates")
+                }
             } catch {
-                return .failsToMeetPolicy(reason: "an extended key usage cannot be read")
+                return .failsToMeetPolicy(reason: "a key usage cannot be read")
             }
             guard let usage, !usage.contains(.any) else { continue }
             isForServers = isForServers && usage.contains(.serverAuth)
