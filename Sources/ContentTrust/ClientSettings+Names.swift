@@ -38,9 +38,23 @@ extension ClientSettings {
     }
 
     /// The collection whose trust data say what an image's tags mean.
-    /// - Throws: `TUFError` with code `invalid`.
+    /// - Throws: `TUFError` with code `invalid`; ``ContentTrustError`` with code `configuration` for another's trust that the machine's
+    ///   settings forbid.
     package func gun(for reference: ImageReference) throws -> GUN {
-        try GUN(self.alias(of: reference)?.value.gun ?? reference.gun)
+        guard let alias = self.alias(of: reference), let gun = alias.value.gun, gun != reference.gun else {
+            return try GUN(reference.gun)
+        }
+        if let machine = self.machine, machine.aliases[reference.gun] == alias { return try GUN(gun) }
+        // What the machine says of a name is for the name that people type: nobody else may give it another's trust.
+        let lock = self.machine?.isLocked.flatMap { $0.value ? $0.origin : nil }
+        guard let binding = self.machine?.pins.rule(for: reference.gun)?.origin ?? lock ?? self.machinePinBundles else {
+            return try GUN(gun)
+        }
+        throw ContentTrustError(
+            .configuration,
+            "\(alias.origin): \(reference.gun) cannot be trusted as \(gun.prefix(300)): \(binding) binds it. Only the machine's own "
+                + "settings can say so"
+        )
     }
 
     /// Where an image itself is: under its own name, or where an alias says.

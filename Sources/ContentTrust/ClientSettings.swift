@@ -29,6 +29,10 @@ package struct ClientSettings: Sendable {
     let machine: ClientConfiguration?
     /// Where the pin bundles are.
     let pinSources: [InstalledPins.Source]
+    /// Where the machine has pin bundles; nil when it has none.
+    let machinePinBundles: String?
+    /// `-s/--server`: what was asked for just now, unlike what is set for all.
+    let namedServer: String?
     let environment: [String: String]
 
     /// - Parameters:
@@ -52,6 +56,8 @@ package struct ClientSettings: Sendable {
         self.files = found.files
         self.machine = found.machine
         self.pinSources = found.pinSources
+        self.machinePinBundles = found.machinePinBundles
+        self.namedServer = server
         let docker = environment["DOCKER_CONFIG"].flatMap { $0.isEmpty ? nil : $0 } ?? "~/.docker"
         self.dockerDirectory = docker.expandingTilde
         self.trustDirectory =
@@ -79,15 +85,28 @@ package struct ClientSettings: Sendable {
     // MARK: Trust server
 
     /// The trust server of a collection: the one that was named; that of the settings; Docker Hub's; or the registry's own host.
-    /// - Throws: `TrustClientError` with code `invalid`.
+    /// - Throws: `TrustClientError` with code `invalid`; ``ContentTrustError`` with code `configuration` when another was named than the
+    ///   one that the machine's settings bind the collection to.
     package func trustServer(for gun: GUN) throws -> NotaryServer {
         let registry = Self.registry(of: gun)
         let hub = "https://notary.docker.io"
-        let rule = self.serverRule(for: gun)?.value
+        let found = self.serverRule(for: gun)
+        let rule = found?.value
         let url = rule?.url ?? self.server ?? (registry == ImageReference.defaultRegistry ? hub : "https://\(registry)")
         var server = try NotaryServer(url: url)
+        // Who names a server must not change another one unawares.
+        if let found, let other = self.namedServer, try NotaryServer(url: other).url != server.url {
+            throw ContentTrustError(
+                .configuration,
+                "\(other.prefix(300)) was named, but \(found.origin) binds \(gun) to \(server.url)"
+            )
+        }
         // Who names an authority means that one, and not others that happen to lie around.
-        let named = self.authorityFiles + [rule?.authorityFile].compactMap { $0 }
+        let isBound = self.machine?.isLocked?.value == true && self.machine?.servers.rule(for: gun.text) != nil
+        let named: [String] =
+            if isBound, let authority = rule?.authorityFile { [authority] } else {
+                self.authorityFiles + [rule?.authorityFile].compactMap { $0 }
+            }
         server.authorityFiles = named.isEmpty ? self.dockerAuthorities(of: server.url) : named
         server.certificateFile = rule.map(\.certificateFile) ?? self.configuration?.certificateFile
         server.privateKeyFile = rule.map(\.privateKeyFile) ?? self.configuration?.privateKeyFile

@@ -3,6 +3,7 @@
 import DurableFiles
 import FoundationEssentials
 import NotaryAPI
+import OCI
 import TUF
 import TrustClient
 
@@ -21,24 +22,26 @@ struct CollectionConnection: Sendable {
             try self.settings.trustServer(for: gun),
             credentials: self.settings.credentials(for: gun)
         ) { transport in
-            try await body(self.client(of: gun, over: transport, rules))
+            try await body(self.client(of: gun, over: transport, rules, maximumAge: self.settings.maximumAge))
         }
     }
 
-    /// A collection's client over any transport.
+    /// A collection's client over any transport, for what is carried in: that is not confirmed by being read, and who carries it in
+    /// says when it was.
     func client(
         of gun: GUN,
         over transport: any TrustTransport,
         in directory: String? = nil
     ) async throws -> CollectionClient {
-        self.client(of: gun, over: transport, try await self.rules(for: gun), in: directory)
+        self.client(of: gun, over: transport, try await self.rules(for: gun), in: directory, maximumAge: nil)
     }
 
     private func client(
         of gun: GUN,
         over transport: any TrustTransport,
         _ rules: Rules,
-        in directory: String? = nil
+        in directory: String? = nil,
+        maximumAge: Int64?
     ) -> CollectionClient {
         CollectionClient(
             gun: gun,
@@ -46,7 +49,7 @@ struct CollectionConnection: Sendable {
             cache: MetadataCache(directory: directory ?? self.settings.trustDirectory),
             anchor: rules.anchor,
             pins: rules.pins,
-            maximumAge: self.settings.maximumAge.map { TimeInterval($0) },
+            maximumAge: maximumAge.map { TimeInterval($0) },
             now: self.now
         )
     }
@@ -65,5 +68,16 @@ struct CollectionConnection: Sendable {
             let isOpen = pins.isEmpty && settings.refusesFirstUse(at: now) == nil
             return Rules(pins: pins, anchor: isOpen ? .firstUse : .knownOnly)
         }
+    }
+}
+
+extension TrustedImages {
+    /// Opens the collection of exactly this name, to change it, for the time that the body runs: aliases are for reading.
+    func withOwnCollection<Result: Sendable>(
+        of reference: ImageReference,
+        _ body: @Sendable (CollectionClient) async throws -> Result
+    ) async throws -> Result {
+        let connection = CollectionConnection(settings: self.settings, now: self.now)
+        return try await connection.with(try GUN(reference.gun), body)
     }
 }

@@ -25,6 +25,12 @@ package struct NotaryClientConfiguration: Sendable, Hashable {
     package var allowsFirstUse = true
 
     private static let maximumSize = 4 << 20
+    /// Members of the client's own settings that notary has none of.
+    private static let foreign: Set<String> = [
+        "servers", "registries", "mirrors", "aliases", "pins", "pin_bundles", "first_use", "max_age", "bundle_max_age",
+        "proxy",
+        "locked",
+    ]
 
     /// Reads a file.
     /// - Throws: ``ContentTrustError`` with code `configuration` that names the file and the member that is wrong. A pin that this
@@ -40,6 +46,12 @@ package struct NotaryClientConfiguration: Sendable, Hashable {
             throw refuse("\(error)")
         }
         guard root.object != nil else { throw refuse("must be a JSON object") }
+        // Our own settings, spelled as JSON, would be passed over: with all their pins.
+        for name in (root.object ?? [:]).map(\.key).sorted() where Self.foreign.contains(name) {
+            throw refuse(
+                "\(name) is none of notary's settings: put hallmark's into a YAML file (not JSON, not named .json)"
+            )
+        }
         // A setting of another kind than expected must not count as none: it may be a pin.
         func section(_ parent: JSONValue?, _ name: String) throws -> JSONValue? {
             guard let value = parent?[name], value != .null else { return nil }

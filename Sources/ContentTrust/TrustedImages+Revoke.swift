@@ -22,7 +22,7 @@ extension TrustedImages {
     ///   do it is here.
     package func revoke(_ repository: ImageReference, tag: Tag?) async throws -> Revocation {
         let keys = try await self.signingKeys()
-        return try await self.withCollection(of: repository) { client in
+        return try await self.withOwnCollection(of: repository) { client in
             var collection = try await client.update()
             let found = try await collection.revocableTargets(tag?.description, with: keys)
             guard !found.isEmpty else {

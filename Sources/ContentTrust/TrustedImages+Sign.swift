@@ -120,7 +120,7 @@ extension TrustedImages {
         guard let first = targets.first else {
             return SignedRepository(gun: gun, images: [], newRootKeyIDs: [], newSigner: nil)
         }
-        return try await self.withCollection(of: first.reference) { client in
+        return try await self.withOwnCollection(of: first.reference) { client in
             let publisher = CollectionPublisher(client, keys: keys)
             var changes: [Change] = []
             var roles: [[RoleName]] = []

@@ -32,7 +32,7 @@ extension TrustedImages {
         let role = try Self.role(ofSigner: name)
         guard !signerKeys.isEmpty else { throw ContentTrustError(.signer, "a signer needs a public key") }
         let keys = try await self.signingKeys()
-        return try await self.withCollection(of: repository) { client in
+        return try await self.withOwnCollection(of: repository) { client in
             let publisher = CollectionPublisher(client, keys: keys)
             var newRootKeyIDs: [KeyID] = []
             do {
@@ -59,7 +59,7 @@ extension TrustedImages {
             throw ContentTrustError(.signer, "releases is a reserved keyword and cannot be removed")
         }
         let keys = try await self.signingKeys()
-        try await self.withCollection(of: repository) { client in
+        try await self.withOwnCollection(of: repository) { client in
             var collection = try await client.update()
             let removal = try await collection.removal(of: name, with: keys)
             if let objection = removal.objection, !force { throw ContentTrustError(.lastSigner, objection) }

@@ -135,9 +135,11 @@ private struct TarScanner {
             guard size >= 0, size <= self.file.size - start else {
                 throw self.broken("promises \(size) bytes, but the file has only \(self.file.size - start) more")
             }
-            let padded = (size + 511) / 512 * 512
+            // Without sums that overflow: a file of holes may be as large as can be counted.
+            let rest = self.file.size - start
+            let padding = (512 - size % 512) % 512
             let entryPosition = self.position
-            self.position = min(start + padded, self.file.size)
+            self.position = size > rest - padding ? self.file.size : start + size + padding
             if isExtension {
                 try self.readExtension(type, FileRange(path: self.file.path, offset: start, length: size))
             } else if let entry = try self.entry(
@@ -150,7 +152,8 @@ private struct TarScanner {
                 guard entryPosition < self.position else { throw self.broken("does not advance") }
             }
         }
-        guard self.position <= self.file.size, self.longName == nil else { throw self.broken("is cut off") }
+        let hasExtension = self.longName != nil || self.longLink != nil || self.longSize != nil
+        guard self.position <= self.file.size, !hasExtension else { throw self.broken("is cut off") }
         return nil
     }
 

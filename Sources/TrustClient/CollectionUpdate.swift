@@ -244,7 +244,9 @@ extension CollectionUpdate {
     private func requireConfirmed(because error: TrustClientError) async throws {
         guard let limit = self.client.maximumAge, !self.client.ignoresExpiry else { return }
         let confirmed = try await self.client.cache.confirmedAt(self.client.gun)
-        guard let confirmed, self.client.now().timeIntervalSince(confirmed) <= limit else {
+        let age = confirmed.map { self.client.now().timeIntervalSince($0) }
+        // What was noted while the clock was wrong must not count for ever.
+        guard let age, age <= limit, age >= -3600 else {
             let since = confirmed.map { " since \(Expiry($0))" } ?? ""
             throw TrustClientError(
                 .expired,

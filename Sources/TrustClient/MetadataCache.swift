@@ -107,7 +107,7 @@ package struct MetadataCache: Sendable {
     }
 
     /// When a server last said that what is kept of a collection is current; nil when that was never noted.
-    func confirmedAt(_ gun: GUN) async throws -> Date? {
+    package func confirmedAt(_ gun: GUN) async throws -> Date? {
         let path = self.notePath(of: gun, in: "confirmed")
         let bytes = try await TrustDirectory.run { try DurableFile.read(path, limit: 1 << 12) }
         let expiry = bytes.flatMap { try? JSONParser.parse($0) }?["at"]?.string.flatMap { try? Expiry(parsing: $0) }

@@ -53,7 +53,7 @@ extension TrustedImages {
         maximumAge: Int64?,
         progress: @escaping TransferProgress = { _ in }
     ) async throws -> [ImportedCollection] {
-        try self.requireRecent(bundle, maximumAge)
+        try self.requireRecent(bundle, [maximumAge, self.settings.maximumBundleAge].compactMap { $0 }.min())
         let check = BundleCheck(bundle: bundle, settings: self.settings, now: self.now)
         let plans = try await check.verify()
         let places = try await self.handOver(bundle, plans, to: destination, progress: progress)
@@ -97,6 +97,26 @@ extension TrustedImages {
         }
     }
 
+    /// Refuses, before anything is pushed, images that would take each other's place.
+    private static func requireDistinctPlaces(
+        _ images: [VerifiedBundleImage],
+        in registry: String,
+        _ bundle: OfflineBundle
+    ) throws {
+        var taken: [String: ImageReference] = [:]
+        for image in images.map(\.image) {
+            guard let place = ContentPlace(mirror: registry, of: image.reference.repository) else { continue }
+            let name = "\(place):\(image.reference.tag ?? .latest)"
+            if let other = taken.updateValue(image.reference, forKey: name), other != image.reference {
+                throw ContentTrustError(
+                    .bundle,
+                    "\(bundle.path): \(other) and \(image.reference) would both be \(name): export and import the images of each "
+                        + "registry by themselves, with prefixes of their own"
+                )
+            }
+        }
+    }
+
     private func handOver(
         _ bundle: OfflineBundle,
         _ images: [VerifiedBundleImage],
@@ -115,6 +135,7 @@ extension TrustedImages {
             }
             return Dictionary(images.map { ($0.image.reference, path) }, uniquingKeysWith: { first, _ in first })
         case .registry(let name):
+            try Self.requireDistinctPlaces(images, in: name, bundle)
             let source = try await BlockingWork.wait { try bundle.images() }
             var places: [ImageReference: String] = [:]
             for image in images {
@@ -191,7 +212,9 @@ private struct BundleCheck: Sendable {
         _ = try await loaded.delegations()
         let confirmed = min(self.now(), bundle.contents.exported.date)
         if directory == nil, self.settings.maximumAge != nil {
-            try await client.cache.confirm(collection.gun, at: confirmed)
+            // The server may have been reached since.
+            let before = try await client.cache.confirmedAt(collection.gun) ?? .distantPast
+            if confirmed > before { try await client.cache.confirm(collection.gun, at: confirmed) }
         }
         return loaded
     }

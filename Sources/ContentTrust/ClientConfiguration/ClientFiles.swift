@@ -14,6 +14,8 @@ struct ClientFiles {
     let machine: ClientConfiguration?
     /// Where pin bundles are.
     let pinSources: [InstalledPins.Source]
+    /// Where the machine has some, if that matters to the user's aliases; nil where it has none.
+    let machinePinBundles: String?
 
     /// The name of the user's and of the machine's file.
     private static let name = "client.yaml"
@@ -32,7 +34,7 @@ struct ClientFiles {
             } else {
                 user = try ClientConfiguration(path: path)
             }
-        } else if let path = userDirectory.map({ "\($0)/\(Self.name)" }), FileManager.default.fileExists(atPath: path) {
+        } else if let path = userDirectory.map({ "\($0)/\(Self.name)" }), try Self.isThere(path) {
             user = try ClientConfiguration(path: path)
         }
         let path = "\(machineDirectory)/\(Self.name)"
@@ -41,18 +43,44 @@ struct ClientFiles {
         self.notary = notary
         self.machine = machine
         self.files = [user, machine].compactMap { $0 }
-        self.pinSources = [(userDirectory, user), (machineDirectory, machine)].compactMap { directory, file in
-            let bundles = file?.pinBundles?.value
-            guard let directory else {
-                return bundles.map { InstalledPins.Source("/nonexistent", $0) }
-            }
-            return InstalledPins.Source("\(directory)/pins.d", bundles ?? ClientConfiguration.PinBundles())
+        let machinePins = InstalledPins.Source("\(machineDirectory)/pins.d", machine?.pinBundles?.value ?? .init())
+        self.pinSources = try Self.userPins(userDirectory, user) + [machinePins]
+        let hasAliases = user?.aliases.values.contains { $0.value.gun != nil } ?? false
+        self.machinePinBundles = hasAliases ? Self.origin(of: machinePins) : nil
+    }
+
+    /// The user's pin bundles. Who signs what is in `pins.d` the file beside it says, whichever file was named for all else.
+    private static func userPins(_ directory: String?, _ user: ClientConfiguration?) throws -> [InstalledPins.Source] {
+        guard let directory else {
+            return user?.pinBundles.map { [InstalledPins.Source("/nonexistent", $0.value)] } ?? []
         }
+        let own = "\(directory)/\(Self.name)"
+        if let user, user.path == own {
+            return [InstalledPins.Source("\(directory)/pins.d", user.pinBundles?.value ?? .init())]
+        }
+        var sources: [InstalledPins.Source] = []
+        if try Self.isThere("\(directory)/pins.d") {
+            let beside = try Self.isThere(own) ? ClientConfiguration(path: own) : nil
+            var bundles = beside?.pinBundles?.value ?? .init()
+            bundles.files = []
+            sources.append(InstalledPins.Source("\(directory)/pins.d", bundles))
+        }
+        if let bundles = user?.pinBundles?.value { sources.append(InstalledPins.Source("/nonexistent", bundles)) }
+        return sources
+    }
+
+    /// Where bundles are, if there are some or it cannot be told.
+    private static func origin(of source: InstalledPins.Source) -> String? {
+        guard let paths = try? InstalledPins.paths(source) else { return source.directory }
+        return paths.first
     }
 
     private static func isThere(_ path: String) throws -> Bool {
         do {
             return try FileStatus(path: path) != nil
+        } catch let error as FileSystemError where error.number == ENOTDIR {
+            // As where the home directory is /dev/null.
+            return false
         } catch {
             throw ContentTrustError(.configuration, "\(error)")
         }
@@ -61,7 +89,11 @@ struct ClientFiles {
     /// `$XDG_CONFIG_HOME/hallmark`, else `~/.config/hallmark`.
     static func userDirectory(_ environment: [String: String]) -> String? {
         if let base = environment["XDG_CONFIG_HOME"], base.hasPrefix("/") { return "\(base)/hallmark" }
-        return environment["HOME"].flatMap { $0.isEmpty ? nil : "\($0)/.config/hallmark" }
+        // As `~` is read elsewhere.
+        let home =
+            environment["HOME"].flatMap { $0.isEmpty ? nil : $0 }
+            ?? FileManager.default.homeDirectoryForCurrentUser.path
+        return home.isEmpty ? nil : "\(home)/.config/hallmark"
     }
 
     /// Whether a file is Notary's, which is JSON: it begins with a brace. One that cannot be read is left to who reads it.

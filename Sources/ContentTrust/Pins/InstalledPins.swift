@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import DurableFiles
-package import FoundationEssentials
+package import Foundation
 import KeyStore
 package import TUF
 import TrustClient
@@ -43,20 +43,29 @@ package struct InstalledPins: Sendable {
     /// The bundles of a place, all of them good: one that is not ends this, since it may be the one that forbids.
     /// - Throws: `TrustClientError` with code `signature`, `expired`, `rollback` or `storage`.
     package func load(_ source: Source, at now: Date) throws -> [Entry] {
-        let paths = try self.paths(source)
+        let paths = try Self.paths(source)
         guard !paths.isEmpty else { return [] }
         let signers = try Self.signers(source.keyFiles, threshold: source.threshold, needed: paths[0])
         return try paths.map { path in
             let file = try Self.read(path)
             let ids = try file.verify(by: signers, path: path)
             try file.bundle.requireCurrent(at: now, path: path)
-            try self.remember(file, path: path)
+            try self.remember(file, by: signers, path: path)
             return Entry(path: path, bundle: file.bundle, signers: ids)
         }
     }
 
-    private func paths(_ source: Source) throws -> [String] {
-        guard DurableFile.isDirectory(source.directory) else { return source.files }
+    /// The files of a place.
+    /// - Throws: `TrustClientError` with code `storage`.
+    static func paths(_ source: Source) throws -> [String] {
+        do {
+            // A link that leads nowhere is there, and may be in the place of what forbids: listing it says why.
+            guard try FileStatus(path: source.directory) != nil else { return source.files }
+        } catch let error as FileSystemError where error.number == ENOTDIR {
+            return source.files
+        } catch {
+            throw TrustClientError(.storage, "\(error)")
+        }
         let names: [String]
         do {
             names = try FileManager.default.contentsOfDirectory(atPath: source.directory)
@@ -105,11 +114,14 @@ package struct InstalledPins: Sendable {
 
     // MARK: Versions
 
-    /// Refuses a version older than one that was seen, and remembers a newer one.
+    /// Refuses a version older than one that was seen of the same signers, and remembers a newer one.
     /// - Throws: `TrustClientError` with code `rollback` or `storage`.
-    package func remember(_ file: PinBundleFile, path: String) throws {
+    package func remember(_ file: PinBundleFile, by signers: PinSigners, path: String) throws {
         let bundle = file.bundle
-        let note = "\(self.trustDirectory)/pins/seen/\(bundle.name).json"
+        // Of one name there may be several, of different people: the versions of one say nothing of another's.
+        let ids = signers.keys.keys.map(\.id.text).sorted().joined(separator: ",")
+        let whose = Hexadecimal.encode(Hashes(of: Array(ids.utf8)).sha256 ?? []).prefix(16)
+        let note = "\(self.trustDirectory)/pins/seen/\(bundle.name)-\(whose).json"
         let digest = Hexadecimal.encode(Hashes(of: CanonicalJSON.encode(bundle.content)).sha256 ?? [])
         do {
             if let bytes = try DurableFile.read(note, limit: 1 << 12) {
@@ -143,5 +155,16 @@ package struct InstalledPins: Sendable {
         } catch let error as FileSystemError {
             throw TrustClientError(.storage, error.description)
         }
+    }
+
+    /// Refuses to put a bundle in the place of a newer one. One that cannot be read is replaced.
+    /// - Throws: `TrustClientError` with code `rollback`.
+    package static func requireNewer(_ bundle: PinBundle, than path: String) throws {
+        guard let present = try? Self.read(path).bundle, present.version > bundle.version else { return }
+        throw TrustClientError(
+            .rollback,
+            "\(path) is version \(present.version) of the pin bundle \(present.name): version \(bundle.version) is older. Remove "
+                + "the file first if this is meant"
+        )
     }
 }

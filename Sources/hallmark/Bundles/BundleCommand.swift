@@ -58,7 +58,7 @@ struct BundleExport: AsyncParsableCommand {
         if self.output.output == .json {
             JSONOutput.write(report)
         } else {
-            print("Exported \(report.summary) into \(path)")
+            print(TerminalText.line("Exported \(report.summary) into \(path)"))
         }
     }
 }
@@ -131,9 +131,10 @@ struct BundleImport: AsyncParsableCommand {
         for collection in imported {
             Notice.show(gun: collection.gun.text, firstUse: collection.firstUse, warnings: collection.warnings)
             let timestamp = collection.freshness.map { ", timestamp \($0.version), in force until \($0.expires)" } ?? ""
-            print("Imported \(collection.gun): root \(collection.rootVersion)\(timestamp)")
+            print(TerminalText.line("Imported \(collection.gun): root \(collection.rootVersion)\(timestamp)"))
             for (image, place) in collection.images {
-                print("  \(image.reference.familiarDescription)@\(image.digest)" + (place.map { " into \($0)" } ?? ""))
+                let name = "\(image.reference.familiarDescription)@\(image.digest)"
+                print(TerminalText.line("  \(name)" + (place.map { " into \($0)" } ?? "")))
             }
         }
     }

@@ -108,7 +108,7 @@ struct PinVerify: AsyncParsableCommand {
         let ids = try file.verify(by: signers, path: path)
         try file.bundle.requireCurrent(at: Date(), path: path)
         let installed = InstalledPins(trustDirectory: settings.trustDirectory)
-        try await BlockingWork.run { try installed.remember(file, path: path) }
+        try await BlockingWork.run { try installed.remember(file, by: signers, path: path) }
         return (file, ids)
     }
 }
@@ -141,6 +141,7 @@ struct PinInstall: AsyncParsableCommand {
         }
         let path = "\(directory)/\(file.bundle.name).json"
         try await BlockingWork.run {
+            try InstalledPins.requireNewer(file.bundle, than: path)
             try DurableFile.makeDirectory(directory, permissions: 0o755)
             try DurableFile.replace(path, with: file.document.bytes, permissions: 0o644)
         }
