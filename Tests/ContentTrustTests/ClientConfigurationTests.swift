@@ -95,10 +95,54 @@ struct ClientConfigurationTests {
         let (locked, _) = try self.settings(
             user: user,
             machine: machine + "\nlocked: true\n",
-            server: "https://named.example"
+            environment: ["DOCKER_CONTENT_TRUST_SERVER": "https://named.example"]
         )
         #expect(try locked.trustServer(for: gun).url == "https://machine.example")
         #expect(locked.mirrors(for: reference).map(\.registry) == ["machine.example"])
+        // Who has just named a server must not change another one unawares.
+        let (other, _) = try self.settings(machine: machine + "\nlocked: true\n", server: "https://named.example")
+        #expect(throws: ContentTrustError.self) { _ = try other.trustServer(for: gun) }
+        let (same, _) = try self.settings(machine: machine + "\nlocked: true\n", server: "https://machine.example/")
+        #expect(try same.trustServer(for: gun).url == "https://machine.example")
+    }
+
+    @Test(
+        "a name that the machine binds has no other's trust, but by the machine's own word",
+        arguments: [
+            ("pins: {docker.io/acme/*: \(Self.one)}", true), ("locked: true", true),
+            ("pins: {docker.io/other/*: \(Self.one)}", false), ("max_age: 1d", false),
+        ]
+    )
+    func boundName(machine: String, isBound: Bool) throws {
+        let alias = "aliases: {acme/app: {content: evil.example/a, gun: evil.example/a}}\n"
+        let reference = try ImageReference("acme/app:1")
+        let (settings, _) = try self.settings(user: alias, machine: machine)
+        if isBound {
+            #expect(throws: ContentTrustError.self) { _ = try settings.gun(for: reference) }
+        } else {
+            #expect(try settings.gun(for: reference).text == "evil.example/a")
+        }
+        let (own, _) = try self.settings(machine: "\(alias)\(machine)")
+        #expect(try own.gun(for: reference).text == "evil.example/a")
+        // Other content by the same trust harms nobody.
+        let (content, _) = try self.settings(user: "aliases: {acme/app: evil.example/a}", machine: machine)
+        #expect(try content.gun(for: reference).text == "docker.io/acme/app")
+    }
+
+    @Test("a user's file that leads nowhere ends it, since it may hold pins")
+    func danglingLink() throws {
+        let directory = try TemporaryDirectory()
+        _ = try directory.file("user/hallmark/other", "")
+        try FileManager.default.createSymbolicLink(
+            atPath: "\(directory.path)/user/hallmark/client.yaml",
+            withDestinationPath: "/nonexistent/client.yaml"
+        )
+        #expect(throws: ContentTrustError.self) {
+            try ClientSettings(
+                environment: ["XDG_CONFIG_HOME": "\(directory.path)/user"],
+                machineDirectory: "\(directory.path)/machine"
+            )
+        }
     }
 
     @Test("another name brings other content, and the trust of the name that was typed unless it says otherwise")

@@ -32,6 +32,16 @@ struct NotaryClientConfigurationTests {
         #expect(configuration.allowsFirstUse)
     }
 
+    @Test(
+        "our own settings as JSON are refused rather than passed over",
+        arguments: ["pins", "pin_bundles", "first_use", "servers", "aliases", "max_age", "locked"]
+    )
+    func foreign(member: String) throws {
+        #expect {
+            _ = try self.read(#"{"trust_dir": "a", "\#(member)": {}}"#)
+        } throws: { "\($0)".contains(member) }
+    }
+
     @Test("a pin of exactly the name counts, else that of the longest prefix, else first use unless it is turned off")
     func pins() throws {
         let text = """

@@ -132,6 +132,72 @@ struct OfflineBundleTests {
         }
     }
 
+    /// Somebody whose settings are in a file.
+    private func images(
+        of user: TestUser,
+        _ text: String,
+        server: String = Self.nowhere,
+        now: @escaping @Sendable () -> Date
+    ) throws -> TrustedImages {
+        let file = user.path("own.yaml")
+        try FileManager.default.createDirectory(atPath: user.directory, withIntermediateDirectories: true)
+        try Data(text.utf8).write(to: URL(fileURLWithPath: file))
+        return TrustedImages(
+            settings: try ClientSettings(
+                configurationFile: file,
+                environment: ["DOCKER_CONFIG": user.docker, "DOCKER_CONTENT_TRUST_SERVER": server]
+            ),
+            passphrases: FixedPassphrase(Passphrase("")),
+            logger: silent,
+            now: now
+        )
+    }
+
+    @Test("are no news where the server was reached since, and the settings' age binds every caller")
+    func ages() async throws {
+        try await self.exported { services, _, image, path in
+            let bob = try services.user("bob")
+            let gun = try GUN(image.gun)
+            let cache = MetadataCache(directory: bob.trustDirectory)
+            let later: @Sendable () -> Date = { Date(timeIntervalSinceNow: 3600) }
+            _ = try await self.images(of: bob, "max_age: 2d", server: bob.server, now: later).resolve(image)
+            let confirmed = try #require(try await cache.confirmedAt(gun))
+            let bundle = try OfflineBundle(path: path)
+            _ = try await self.images(of: bob, "max_age: 2d", now: later)
+                .importBundle(bundle, to: .trustOnly, maximumAge: nil)
+            #expect(try await cache.confirmedAt(gun) == confirmed)
+            let carol = try services.user("carol")
+            _ = try await self.images(of: carol, "max_age: 2d", now: later)
+                .importBundle(bundle, to: .trustOnly, maximumAge: nil)
+            let noted = try await MetadataCache(directory: carol.trustDirectory).confirmedAt(gun)
+            #expect(noted == bundle.contents.exported.date)
+            let code = await self.code {
+                _ = try await self.images(of: carol, "bundle_max_age: 1h", now: { Date(timeIntervalSinceNow: 86400) })
+                    .importBundle(bundle, to: .trustOnly, maximumAge: 604_800)
+            }
+            #expect(code == "expired")
+        }
+    }
+
+    @Test("whose images would take each other's place in a registry are refused before anything is pushed")
+    func samePlace() async throws {
+        try await self.exported { services, alice, image, _ in
+            try await TestServices.run { inside in
+                let other = try inside.reference("team/app:v1")
+                try await alice.push(alice.path("v1"), to: other)
+                let path = "\(services.directory)/both.tar"
+                let items = try [image, other].map { try BundleItem($0.description) }
+                _ = try await alice.images().exportBundle(path, items)
+                let bob = try services.user("bob")
+                let code = await self.code {
+                    _ = try await self.imported(path, by: bob, to: .registry("\(inside.registry)/mirror"))
+                }
+                #expect(code == "bundle")
+                #expect(!FileManager.default.fileExists(atPath: "\(bob.trustDirectory)/tuf"))
+            }
+        }
+    }
+
     @Test("that pins do not fit are refused, and nothing is kept")
     func pinned() async throws {
         try await self.exported { services, _, _, path in

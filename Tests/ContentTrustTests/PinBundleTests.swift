@@ -4,6 +4,7 @@ import ContentTrust
 import Foundation
 import KeyStore
 import NotaryAPI
+import OCI
 import TUF
 import Testing
 import TrustClient
@@ -51,7 +52,7 @@ struct PinBundleTests {
         func settings() throws -> ClientSettings {
             try ClientSettings(
                 trustDirectory: "\(self.directory.path)/trust",
-                environment: [:],
+                environment: ["XDG_CONFIG_HOME": "/nonexistent"],
                 machineDirectory: "\(self.directory.path)/etc"
             )
         }
@@ -135,6 +136,78 @@ struct PinBundleTests {
         #expect(self.code { _ = try machine.pins() } == .rollback)
         try await machine.place(try self.bundle(version: 4), signedBy: machine.keys)
         #expect(try machine.pins().count == 1)
+    }
+
+    @Test("of one name that others have signed say nothing of each other's versions")
+    func namesakes() async throws {
+        let machine = try await Machine()
+        let stranger = try await PrivateKey.generate(.ed25519)
+        let foreign = try await PinBundleFile(try self.bundle(version: 1 << 52)).adding(signaturesOf: [stranger])
+        let installed = InstalledPins(trustDirectory: "\(machine.directory.path)/trust")
+        try installed.remember(foreign, by: try PinSigners([stranger.publicKey], threshold: 1), path: "p")
+        try await machine.place(try self.bundle(), signedBy: machine.keys)
+        #expect(try machine.pins().count == 1)
+    }
+
+    @Test("are not put in the place of newer ones, whatever was seen")
+    func replacing() async throws {
+        let machine = try await Machine()
+        try await machine.place(try self.bundle(version: 5), signedBy: machine.keys)
+        let path = "\(machine.directory.path)/etc/pins.d/acme.json"
+        #expect(self.code { try InstalledPins.requireNewer(try self.bundle(version: 3), than: path) } == .rollback)
+        try InstalledPins.requireNewer(try self.bundle(version: 5), than: path)
+        try InstalledPins.requireNewer(try self.bundle(version: 3), than: path + "x")
+        _ = try machine.directory.file("etc/pins.d/acme.json", "damaged")
+        try InstalledPins.requireNewer(try self.bundle(version: 3), than: path)
+    }
+
+    @Test("that cannot be reached end it: a directory's link that leads nowhere is no empty directory")
+    func danglingLink() async throws {
+        let machine = try await Machine()
+        try FileManager.default.createSymbolicLink(
+            atPath: "\(machine.directory.path)/etc/pins.d",
+            withDestinationPath: "/nonexistent/pins.d"
+        )
+        #expect(self.code { _ = try machine.pins() } == .storage)
+        #expect(try machine.settings().anchor(for: try GUN("docker.io/other/app")) == .knownOnly)
+    }
+
+    @Test("of a user count by the keys of the file beside them, whichever file is named")
+    func namedFile() async throws {
+        let user = try await Machine()
+        try await user.place(try self.bundle(), signedBy: user.keys)
+        try FileManager.default.moveItem(
+            atPath: "\(user.directory.path)/etc",
+            toPath: "\(user.directory.path)/hallmark"
+        )
+        for file in ["/dev/null", try user.directory.file("notary.json", "{}")] {
+            let settings = try ClientSettings(
+                trustDirectory: "\(user.directory.path)/trust",
+                configurationFile: file,
+                environment: ["XDG_CONFIG_HOME": user.directory.path],
+                machineDirectory: "/nonexistent"
+            )
+            #expect(try settings.rootPins(for: try GUN("docker.io/acme/app"), at: Self.now).count == 1)
+        }
+    }
+
+    @Test("of the machine bind names: a user's alias gives them no other's trust")
+    func aliases() async throws {
+        let machine = try await Machine()
+        let file = try machine.directory.file(
+            "own.yaml",
+            "aliases: {acme/app: {content: evil.example/a, gun: evil.example/a}}\n"
+        )
+        func gun() throws -> GUN {
+            try ClientSettings(
+                configurationFile: file,
+                environment: ["XDG_CONFIG_HOME": "/nonexistent"],
+                machineDirectory: "\(machine.directory.path)/etc"
+            ).gun(for: try ImageReference("acme/app"))
+        }
+        #expect(try gun().text == "evil.example/a")
+        try await machine.place(try self.bundle(), signedBy: machine.keys)
+        #expect(throws: ContentTrustError.self) { _ = try gun() }
     }
 
     @Test("are what they were after they are written and read, and signatures add up")

@@ -74,6 +74,45 @@ struct TrustedImagesSigningTests {
         }
     }
 
+    @Test("an alias is for reading: what is signed, revoked or given a signer is what was named")
+    func aliases() async throws {
+        try await TestServices.run { services in
+            let alice = try services.user("alice")
+            let one = try await services.pushUnsigned("one", "team/app:v1")
+            _ = try await services.pushUnsigned("two", "team/other:v1")
+            let app = try services.reference("team/app:v1")
+            let other = try services.reference("team/other:v1")
+            try await alice.images().sign([other])
+            let file = alice.path("client.yaml")
+            try Data(
+                "aliases: {'\(app.gun)': {content: '\(other.gun)', gun: '\(other.gun)'}}\n".utf8
+            ).write(to: URL(fileURLWithPath: file))
+            let images = TrustedImages(
+                settings: try ClientSettings(
+                    configurationFile: file,
+                    environment: [
+                        "DOCKER_CONFIG": alice.docker, "DOCKER_CONTENT_TRUST_SERVER": alice.server,
+                        "HALLMARK_KEY_ITERATIONS": "10000",
+                    ]
+                ),
+                passphrases: FixedPassphrase(Passphrase("correct horse")),
+                logger: silent
+            )
+            let before = try await alice.images().resolve(other).digest
+            #expect(try await images.resolve(app).digest == before)
+            #expect(try await images.sign([app]).map(\.gun) == [app.gun])
+            #expect(try await alice.images().resolve(app).digest == one.digest)
+            let key = try await PrivateKey.generate(.p256).publicKey
+            try await images.addSigner("bob", keys: [key], to: app)
+            #expect(try await alice.images().inspect(other).signers.map(\.name).contains("bob") == false)
+            #expect(try await alice.images().inspect(app).signers.map(\.name).contains("bob"))
+            try await images.removeSigner("bob", from: app, force: true)
+            _ = try await images.revoke(app, tag: nil)
+            #expect(try await alice.images().resolve(other).digest == before)
+            #expect(await trustCode { _ = try await alice.images().resolve(app) } != nil)
+        }
+    }
+
     @Test("a tag that has moved is not signed when its digest was named, and one with a digest is signed as that")
     func guardedByDigest() async throws {
         try await TestServices.run { services in
