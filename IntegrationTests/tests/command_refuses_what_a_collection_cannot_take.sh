@@ -66,7 +66,7 @@ succeeds hallmark_of alice reset --all $gun --output json
 json '[.name, .dropped]' "[\"$gun\",1]"
 
 step "passphrases and keys"
-exits 1 env NOTARY_TARGETS_PASSPHRASE=wrong hallmark add --publish $gun name one --server "$TRUST_SERVER" \
+exits 1 env NOTARY_TARGETS_PASSPHRASE=wrong NOTARY_SNAPSHOT_PASSPHRASE=wrong hallmark add --publish $gun name one --server "$TRUST_SERVER" \
     --tlscacert "$TRUST_CA" --trust-dir "$trust"
 says "password invalid"
 exits 1 hallmark add --publish $gun name one --server "$TRUST_SERVER" --tlscacert "$TRUST_CA" --trust-dir "$trust"

@@ -15,9 +15,13 @@ says "hallmark pull --help"
 exits 2 hallmark pull 127.0.0.1:1/a:b
 exits 2 hallmark pull --server $nowhere 127.0.0.1:1/UPPER:b out
 says "UPPER"
-exits 2 hallmark pull --server $nowhere "127.0.0.1:1/a@$digest" out
+exits 2 hallmark pull --server $nowhere 127.0.0.1:1/a@sha256:00 out
+says "hexadecimal"
+exits 2 hallmark inspect --server $nowhere 127.0.0.1:1/a@sha256:00
+exits 2 hallmark sign --server $nowhere "127.0.0.1:1/a@$digest"
 says "tag"
-exits 2 hallmark inspect --server $nowhere "127.0.0.1:1/a@$digest"
+exits 2 hallmark revoke --server $nowhere "127.0.0.1:1/a@$digest"
+says "tag"
 exits 2 hallmark pull --server $nowhere --platform nonsense 127.0.0.1:1/a:b out
 says "linux/arm64"
 exits 2 hallmark pull --server $nowhere --format nonsense 127.0.0.1:1/a:b out

@@ -58,7 +58,7 @@ equal "$OUT" "good" "what the container prints"
 step "on a terminal docker still shows its progress, and what it pushed is signed all the same"
 # on_terminal USER ARGUMENT...: front, with a terminal.
 on_terminal() {
-    script --quiet --return --command "$(declare -f front as); SCRATCH=$SCRATCH TRUST_SERVER=$TRUST_SERVER; front ${*@Q}" typescript \
+    SHELL=$BASH script --quiet --return --command "$(declare -f front as); SCRATCH=$SCRATCH TRUST_SERVER=$TRUST_SERVER; front ${*@Q}" typescript \
         </dev/null >/dev/null || fail "front $* on a terminal: $(<typescript)"
 }
 ENGINE=publisher
