@@ -25,7 +25,9 @@ package struct SignerRemoval: Sendable, Hashable {
 
 extension LoadedCollection {
     /// All targets with the roles that list them, by name.
-    /// - Parameter name: only this one; nil for all.
+    /// - Parameters:
+    ///   - name: only this one; nil for all.
+    ///   - keys: what may sign here, by which it is told who can take a target out.
     package mutating func revocableTargets(
         _ name: String? = nil,
         with keys: some SigningKeys

@@ -150,7 +150,7 @@ package struct PinBundle: Sendable, Hashable {
 
 /// A pin bundle in a file, with its signatures.
 package struct PinBundleFile: Sendable {
-    /// The bundle, not to be believed before ``verify(by:path:)``.
+    /// The bundle, not to be believed before `verify(by:path:)`.
     package let bundle: PinBundle
     /// The file.
     package let document: SignedDocument

@@ -30,7 +30,9 @@ package struct DockerCommandLine: Sendable, Hashable {
     /// What follows them.
     package let arguments: [String]
 
-    /// - Parameter arguments: what was typed after `docker`.
+    /// - Parameters:
+    ///   - arguments: what was typed after `docker`.
+    ///   - globalFlags: the flags that may stand before the command.
     /// - Throws: ``ScannedArguments/UnknownFlag`` for a flag before the command that cannot be told from its value; ``DockerFrontError``
     ///   with code `usage`.
     package init(_ arguments: [String], globalFlags: FlagTable = .global) throws {
