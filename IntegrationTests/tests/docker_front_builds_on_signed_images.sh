@@ -51,7 +51,7 @@ equal "$OUT" "base"$'\n'"tools"$'\n'"tools" "what the image holds"
 cmp before context/Dockerfile
 succeeds as bob docker image inspect --format '{{index .RepoDigests 0}}' "$base"
 equal "$OUT" "${base%:*}@$signed" "what the engine has under the tag of the base"
-find "$TMPDIR" -name 'hallmark-docker.*' | grep . && fail "a temporary file is left"
+find "$TMPDIR" -name 'hallmark-*' | grep . && fail "a temporary file is left"
 
 step "what is not signed is refused before anything is built, wherever it is named"
 for dockerfile in "FROM $unsigned" "FROM scratch

@@ -44,7 +44,7 @@ extension TrustedImages {
             return (trusted, pulled)
         } catch {
             // Verified blobs of an image that was never completed are of no use in a directory that was made for it.
-            if !existed { Self.remove(destination.path) }
+            if !existed { TemporaryFolder.remove(destination.path) }
             throw error
         }
     }
@@ -123,13 +123,5 @@ extension TrustedImages {
     private static func isFault(of error: any Error) -> Bool {
         if let error = error as? OCIError { return error.code == .digestMismatch || error.code == .manifestInvalid }
         return error is RegistryError
-    }
-
-    /// Writers that were stopped remove their own files meanwhile, and a file that has just gone ends a removal: so it is tried
-    /// again while there is something left.
-    private static func remove(_ path: String) {
-        for _ in 0..<10 where FileManager.default.fileExists(atPath: path) {
-            try? FileManager.default.removeItem(atPath: path)
-        }
     }
 }

@@ -18,10 +18,14 @@ package struct TemporaryFolder: Sendable {
         )
     }
 
-    /// Removes it with all that is in it, also what writers that were stopped are removing themselves.
-    package func remove() {
-        for _ in 0..<10 where FileManager.default.fileExists(atPath: self.path) {
-            try? FileManager.default.removeItem(atPath: self.path)
+    /// Removes it with all that is in it.
+    package func remove() { Self.remove(self.path) }
+
+    /// Removes what is at a path. Writers that were stopped remove their own files meanwhile, and a file that has just gone ends a
+    /// removal: so it is tried again while there is something left.
+    static func remove(_ path: String) {
+        for _ in 0..<10 where FileManager.default.fileExists(atPath: path) {
+            try? FileManager.default.removeItem(atPath: path)
         }
     }
 }

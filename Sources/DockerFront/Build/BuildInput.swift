@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ContentTrust
 import DurableFiles
 import Foundation
 
@@ -101,7 +102,7 @@ enum BuildInput: Sendable, Hashable {
 struct TemporaryDockerfile: Sendable {
     /// Its path.
     let path: String
-    private let directory: String
+    private let folder: TemporaryFolder
 
     /// - Parameters:
     ///   - name: the file's name, which builders show.
@@ -109,12 +110,12 @@ struct TemporaryDockerfile: Sendable {
     ///   - ignored: what the file beside it holds, which lists what is left out of the context.
     /// - Throws: ``DockerFrontError`` with code `storage`.
     init(name: String, _ bytes: [UInt8], ignored: [UInt8]?) throws {
-        var template = Array((FileManager.default.temporaryDirectory.path + "/hallmark-docker.XXXXXX").utf8CString)
-        guard mkdtemp(&template) != nil else {
-            throw DockerFrontError(.storage, "cannot make a temporary directory: \(String(cString: strerror(errno)))")
+        do {
+            self.folder = try TemporaryFolder()
+        } catch {
+            throw DockerFrontError(.storage, "cannot make a temporary directory: \(error.localizedDescription)")
         }
-        self.directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        self.path = "\(self.directory)/\(name)"
+        self.path = "\(self.folder.path)/\(name)"
         do {
             try Data(bytes).write(to: URL(fileURLWithPath: self.path))
             if let ignored { try Data(ignored).write(to: URL(fileURLWithPath: self.path + ".dockerignore")) }
@@ -125,5 +126,5 @@ struct TemporaryDockerfile: Sendable {
     }
 
     /// Removes it.
-    func remove() { try? FileManager.default.removeItem(atPath: self.directory) }
+    func remove() { self.folder.remove() }
 }
